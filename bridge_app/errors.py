@@ -1,0 +1,163 @@
+"""Every error the bridge raises on purpose.
+
+    BridgeError
+    ├── RequestError               an HTTP request that cannot be answered as asked
+    │   ├── MalformedBody          400  empty, not JSON, NaN, nested too deep
+    │   ├── NotFound               404
+    │   ├── MethodNotAllowed       405
+    │   ├── PayloadTooLarge        413
+    │   ├── UnsupportedMediaType   415
+    │   ├── ValidationError        422  names each field
+    │   ├── InvalidHookType        422
+    │   ├── InternalError          500  a defect
+    │   └── ServiceUnavailable     503  a needed store is away; try again
+    ├── PoisonRecord               a Kafka record that can never be handled: set aside, the partition goes on
+    ├── Fenced                     this worker may no longer own the partition: nothing may be written
+    └── StartError                 the process must not run
+        ├── SettingsError          exit code 2: an environment variable, the data folder, a port
+        └── StateMismatch          exit code 3: topics or state that an operator has to put right
+
+`retryable` says whether the very same request may succeed later.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+
+class BridgeError(Exception):
+    """Root of the tree."""
+
+
+class FieldError(NamedTuple):
+    """One thing wrong with an input: `path` as in `$.service_info.port`, `query.limit` or `header.X-Request-ID`."""
+
+    path: str
+    message: str
+
+
+class RequestError(BridgeError):
+    """An HTTP request that is answered with `status` and `code` (conventions: HTTP)."""
+
+    code: ClassVar[str]
+    status: ClassVar[int]
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self, message: str, *, details: dict[str, Any] | None = None, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details or {}
+        self.headers = headers or {}
+
+
+class MalformedBody(RequestError):
+    """The body is no JSON that the bridge reads."""
+
+    code = "MALFORMED_BODY"
+    status = 400
+
+
+class NotFound(RequestError):
+    """Unknown path or entity."""
+
+    code = "NOT_FOUND"
+    status = 404
+
+
+class MethodNotAllowed(RequestError):
+    """The path exists, the method does not; `headers` carries `Allow`."""
+
+    code = "METHOD_NOT_ALLOWED"
+    status = 405
+
+
+class PayloadTooLarge(RequestError):
+    """The body is over the limit of its route, or the broker refuses the record's size."""
+
+    code = "PAYLOAD_TOO_LARGE"
+    status = 413
+
+
+class UnsupportedMediaType(RequestError):
+    """The content type is not JSON."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    status = 415
+
+
+class ValidationError(RequestError):
+    """The body, a query parameter or a header breaks its contract; `errors` names every field found wrong."""
+
+    code = "VALIDATION_ERROR"
+    status = 422
+
+    def __init__(self, errors: Sequence[FieldError], *, details: dict[str, Any] | None = None) -> None:
+        first = errors[0]
+        super().__init__(
+            f"{first.path}: {first.message}",
+            details={"errors": [error._asdict() for error in errors], **(details or {})},
+        )
+        self.errors = tuple(errors)
+
+
+class InvalidHookType(ValidationError):
+    """The hook type is unknown to this route; `details.allowed` lists those it takes."""
+
+    code = "INVALID_HOOK_TYPE"
+
+
+class InternalError(RequestError):
+    """A defect of the bridge; logged with the trace id, told without a stack trace."""
+
+    code = "INTERNAL_ERROR"
+    status = 500
+    retryable = True
+
+
+class ServiceUnavailable(RequestError):
+    """A needed store is down, or the worker is starting, stopping or at a limit; `headers` carries `Retry-After`."""
+
+    code = "SERVICE_UNAVAILABLE"
+    status = 503
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: int = 1, details: dict[str, Any] | None = None) -> None:
+        super().__init__(message, details=details, headers={"Retry-After": str(retry_after)})
+
+
+class PoisonRecord(BridgeError):
+    """A record that can never be handled.
+
+    `error_type` is one of NULL_VALUE, INVALID_UTF8, INVALID_JSON, NOT_AN_OBJECT, MISSING_EVENT_TYPE,
+    INVALID_PAYLOAD, UNSUPPORTED_VALUE, ROW_REJECTED; `context` holds what is known of `path`, `table`, `column`,
+    `constraint` and `sqlstate`.
+    """
+
+    def __init__(self, error_type: str, message: str, context: dict[str, Any] | None = None) -> None:
+        super().__init__(f"{error_type}: {message}")
+        self.error_type = error_type
+        self.message = message
+        self.context = context or {}
+
+
+class Fenced(BridgeError):
+    """This worker may no longer own the partition: nothing may be written, the process stops."""
+
+
+class StartError(BridgeError):
+    """The process must not run: one line says why, and it ends with `exit_code`."""
+
+    exit_code: ClassVar[int]
+
+
+class SettingsError(StartError):
+    """A setting is wrong; the message names the variable."""
+
+    exit_code = 2
+
+
+class StateMismatch(StartError):
+    """Topics or state contradict each other; the message names what, what was expected and the cure."""
+
+    exit_code = 3

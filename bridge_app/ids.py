@@ -1,0 +1,50 @@
+"""Name-based identifiers: the same cause gives the same id on every worker and in every replay (conventions §3)."""
+
+from uuid import UUID, uuid5
+
+NAMESPACE = UUID("d9c8b8dc-969b-50b1-8d91-b959c51123b0")
+
+
+def name_based(*parts: object) -> str:
+    """Return the UUIDv5 (RFC 9562) whose name is the parts joined with `|`."""
+    return str(uuid5(NAMESPACE, "|".join(map(str, parts))))
+
+
+def from_position(topic: str, partition: int, offset: int, timestamp_ms: int) -> str:
+    """Return the id of a record that brought none."""
+    return name_based(f"{topic}:{partition}:{offset}:{timestamp_ms}")
+
+
+def from_text(text: str) -> str:
+    """Return the id of an event whose own id is no UUID."""
+    return name_based("event", text)
+
+
+def derived(cause_id: str, kind: str, ordinal: int = 0) -> str:
+    """Return the id of a derived event; `kind` is its type, with `:<subject>` where subjects differ."""
+    return name_based(cause_id, kind, ordinal)
+
+
+def session(correlation_id: str) -> str:
+    """Return the session of an event that names none."""
+    return name_based(correlation_id)
+
+
+def dead_letter(topic: str, partition: int, offset: int, timestamp_ms: int) -> str:
+    """Return the id of the one dead letter of a record (hooks §10)."""
+    return name_based("dlq", f"{topic}:{partition}:{offset}:{timestamp_ms}")
+
+
+def pattern(pattern_type: str, environment: str, *subject: str) -> str:
+    """Return the bare UUID of a pattern; `subject` is the service, or the series and the causing event."""
+    return name_based("pattern", pattern_type, environment, *subject)
+
+
+def canonical(text: str) -> str | None:
+    """Return a UUID in its canonical form, None when the text is no UUID."""
+    if len(text) not in (32, 36):
+        return None
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return None

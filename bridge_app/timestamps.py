@@ -1,0 +1,50 @@
+"""Times: microseconds since the Unix epoch inside, RFC 3339 with six fraction digits and `Z` outside."""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FORM = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{0,9}))?(?:([Zz])|([+-])(\d\d):?(\d\d))?\Z", re.ASCII
+)
+_MICROSECOND = timedelta(microseconds=1)
+
+RFC3339_HINT = "Expected an RFC 3339 time such as 2024-01-15T10:30:00.5Z"
+
+
+def format_us(time_us: int) -> str:
+    """Render microseconds since the epoch as `2024-01-15T10:30:00.500000Z`.
+
+    Raises:
+        OverflowError: outside of the years 1 to 9999.
+    """
+    return (_EPOCH + timedelta(microseconds=time_us)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def parse_us(text: str) -> int:
+    """Read RFC 3339 with `T` or a space, 0 to 9 fraction digits (cut to microseconds), `Z`, an offset, or none for UTC.
+
+    Raises:
+        ValueError: any other form, or a date that does not exist.
+    """
+    match = _FORM.match(text)
+    if match is None:
+        raise ValueError(RFC3339_HINT)
+    year, month, day, hour, minute, second, fraction, _z, sign, offset_hours, offset_minutes = match.groups()
+    zone = UTC
+    if sign:
+        if int(offset_hours) > 23 or int(offset_minutes) > 59:
+            raise ValueError(RFC3339_HINT)
+        shift = timedelta(hours=int(offset_hours), minutes=int(offset_minutes))
+        zone = timezone(-shift if sign == "-" else shift)
+    micros = int(((fraction or "") + "000000")[:6])
+    try:
+        moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), micros, tzinfo=zone)
+        return (moment - _EPOCH) // _MICROSECOND
+    except (ValueError, OverflowError) as error:
+        raise ValueError(RFC3339_HINT) from error
+
+
+def to_datetime(time_us: int) -> datetime:
+    """Return the aware UTC datetime, as asyncpg wants it."""
+    return _EPOCH + timedelta(microseconds=time_us)
