@@ -104,7 +104,7 @@ class Outgoing(NamedTuple):
     key: bytes
     value: bytes
     timestamp_ms: int
-    headers: Sequence[tuple[str, bytes]]
+    headers: list[tuple[str, bytes]]
 
 
 def derive(derived: Derived, identity: Identity) -> Event:

@@ -1,0 +1,23 @@
+"""The delivery layer over Faust: the only code that knows how Faust loses events, and how not to.
+
+Read in this order:
+
+    batches     a fetched record batch is one Faust event
+    books       what was delivered, what is done, what may be committed: one deque per partition
+    consumer    hands out batches, keeps the books, gives partitions away in order
+    lanes       one task per partition number; what is queued for it is one step
+    step_agent  the order inside a step, numbered: the heart
+    state_table bulk reads and writes; the changelog is acknowledged before RocksDB is written
+    rows        how a value carries the watermarks of what was applied to it
+    due         which keys a tick concerns
+    ticks       time comes as events
+    fence       a worker that may have lost a partition writes nothing
+    producer    idempotent sends, whole batches, every acknowledgement awaited
+    recovery    the consumer is parked while Faust seeks
+    store       all RocksDB databases of a process share one cache and one write buffer
+    catalogue   topics are created and checked before anything consumes
+    boot        the order of the start: the web server first, the broker when it is there
+    app         the Faust application that wires it together
+
+What each override replaces in Faust, and which test proves it: docs/delivery.md.
+"""

@@ -1,0 +1,204 @@
+"""The Faust application with the delivery layer wired in."""
+
+import logging
+import os
+import sys
+import threading
+from typing import Any, cast
+
+import faust
+import structlog
+from faust.types import TransportT
+from mode.supervisors import CrashingSupervisor
+from mode.types import ServiceT
+
+from bridge_app.clock import Clock, SystemClock
+from bridge_app.errors import Fenced, StartError
+from bridge_app.events.envelope import Identity
+from bridge_app.runtime.boot import BridgeBoot
+from bridge_app.runtime.catalogue import CataloguePlan, ChangelogSpec
+from bridge_app.runtime.consumer import BatchConsumer, BatchTransport
+from bridge_app.runtime.fence import Fence
+from bridge_app.runtime.lanes import Lanes
+from bridge_app.runtime.producer import BatchProducer
+from bridge_app.runtime.recovery import ParkedTableManager
+from bridge_app.runtime.state_table import StateTable
+from bridge_app.settings import Settings
+from bridge_app.topics import Topic
+
+log = structlog.get_logger(__name__)
+
+PULSE_SECONDS = 0.2
+#: A worker that is still there so long after a crash or a signal to stop is ended.
+HARD_EXIT_SECONDS = 30.0
+
+
+class BridgeApp(faust.App):
+    """A Faust app whose agents get whole batches and whose tables, commits and rebalances lose nothing.
+
+    `session_timeout` is how long the group waits for a silent worker, in seconds; a worker that was frozen for half of
+    it stops itself. Further keyword arguments are Faust's settings.
+    """
+
+    BootStrategy = BridgeBoot
+
+    consumer: BatchConsumer
+
+    def __init__(
+        self,
+        settings: Settings,
+        identity: Identity,
+        *,
+        session_timeout: float = 15.0,
+        clock: Clock | None = None,
+        **options: Any,
+    ) -> None:
+        self.settings = settings
+        self.identity = identity
+        self.clock = clock or SystemClock()
+        self.bootstrap_servers = ",".join(settings.kafka_bootstrap_servers)
+        self.edge_services: list[ServiceT] = []
+        self.inner_services: list[ServiceT] = []
+        self.step_agents: list[Any] = []
+        self.lanes: list[Lanes] = []
+        self.batch_topics: set[str] = set()
+        self.catalogue: list[Topic] = []
+        self.partition_counts: dict[str, int] = {}
+        self.stopping = False
+        self.fence = Fence(
+            session_timeout=session_timeout,
+            monotonic=self.clock.monotonic,
+            generation=lambda: self.consumer_generation_id,
+        )
+        super().__init__(
+            settings.app_id,
+            **{**_faust_settings(settings, session_timeout), **options},
+        )
+
+    # -- declaring
+
+    def topic_name(self, name: str) -> str:
+        """Return the broker's name of a catalogue topic."""
+        return self.settings.topic(name)
+
+    def state_table(
+        self, name: str, *, state_type: Any, sources: list[str], version: int = 1, help: str
+    ) -> StateTable[Any]:
+        """Declare a table whose state changes by the events of `sources` (catalogue names)."""
+        names = tuple(self.topic_name(source) for source in sources)
+        table: StateTable[Any] = StateTable(
+            self, name=name, state_type=state_type, sources=names, version=version, help=help
+        )
+        self.batch_topics.add(table.changelog_topic_name)
+        return cast(StateTable[Any], self.tables.add(table))
+
+    def catalogue_plan(self) -> CataloguePlan:
+        """Return the topics and changelogs that must exist before anything consumes."""
+        tables = [cast(StateTable[Any], table) for table in self.tables.values()]
+        return CataloguePlan(
+            topics={topic.name_in(self.settings.kafka_topic_prefix): topic for topic in self.catalogue},
+            changelogs=tuple(ChangelogSpec(table.changelog_topic_name, table.sources) for table in tables),
+            partitions=self.settings.kafka_topic_partitions,
+            replication_factor=self.settings.kafka_replication_factor,
+        )
+
+    # -- state
+
+    @property
+    def batch_producer(self) -> BatchProducer:
+        """The worker's producer, for steps and ticks."""
+        return cast(BatchProducer, self.producer)
+
+    @property
+    def is_processing(self) -> bool:
+        """Whether this worker has its partitions and their recovered state."""
+        return bool(self.tables.actives_ready and not self.rebalancing and not self.should_stop)
+
+    # -- stopping
+
+    def halt(self, error: StartError) -> None:
+        """End the process with the error's exit code and one line; all state is safe at any moment."""
+        log.critical("halted", error=str(error), exit_code=error.exit_code)
+        _exit(error.exit_code)
+
+    async def crash(self, reason: BaseException) -> None:
+        """Stop the worker because of an error; what was not acknowledged is redelivered."""
+        if isinstance(reason, StartError):
+            self.halt(reason)
+        self._hard_exit_later()
+        for lanes in self.lanes:
+            lanes.close()
+        await super().crash(reason)
+
+    async def on_stop(self) -> None:
+        self.stopping = True
+        self._hard_exit_later()
+        await super().on_stop()
+
+    def _hard_exit_later(self) -> None:
+        timer = threading.Timer(HARD_EXIT_SECONDS, _exit, args=(1,))
+        timer.daemon = True
+        timer.start()
+
+    # -- what Faust calls
+
+    def _new_transport(self) -> TransportT:
+        return BatchTransport(self.conf.broker_consumer, cast(Any, self))
+
+    async def on_start(self) -> None:
+        self.fence.beat()
+        await super().on_start()
+        self.add_future(self._pulse())
+
+    async def _pulse(self) -> None:
+        while not self.should_stop:
+            self.fence.beat()
+            if self.fence.is_down:
+                await self.crash(Fenced("this process was frozen for half a session"))
+                return
+            await self.sleep(PULSE_SECONDS)
+
+
+def _faust_settings(settings: Settings, session_timeout: float) -> dict[str, Any]:
+    """Return Faust's own settings. `env_prefix` keeps its environment variables from overriding them."""
+    return {
+        "env_prefix": "OMNINODE_BRIDGE_FAUST_",
+        "broker": [f"kafka://{server}" for server in settings.kafka_bootstrap_servers],
+        "store": "rocksdb://",
+        "datadir": settings.data_dir,
+        "autodiscover": False,
+        "processing_guarantee": "at_least_once",
+        "agent_supervisor": CrashingSupervisor,
+        "TableManager": ParkedTableManager,
+        "broker_commit_interval": 1.0,
+        "broker_session_timeout": session_timeout,
+        "broker_heartbeat_interval": min(3.0, session_timeout / 5),
+        "broker_rebalance_timeout": 30.0,
+        "broker_request_timeout": 40.0,
+        "consumer_auto_offset_reset": "earliest",
+        "producer_acks": -1,
+        "producer_linger": 0.0,
+        "producer_max_batch_size": 256 * 1024,
+        "producer_max_request_size": 4 * 1024 * 1024,
+        "producer_request_timeout": 40.0,
+        "reply_create_topic": False,
+        "stream_buffer_maxsize": 16,
+        "stream_wait_empty": True,
+        "table_standby_replicas": 0,
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "topic_partitions": settings.kafka_topic_partitions,
+        "web_host": settings.web_host,
+        "web_port": settings.web_port,
+        "web_bind": settings.web_host,
+    }
+
+
+def _exit(code: int) -> None:
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+__all__ = ["BridgeApp"]

@@ -1,0 +1,78 @@
+"""The order of the start: the web server first, the broker when it is there.
+
+The stock worker exits when Kafka is down at its start. Ours starts sensors, the edge services (connections that retry
+on their own) and the web server, then waits at the gate for the broker, and only then starts Faust's producer,
+consumer, agents and tables. SIGTERM ends the waiting.
+"""
+
+from collections.abc import Iterable
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from faust.app.base import BootStrategy
+from mode import Service
+from mode.types import ServiceT
+
+from bridge_app.errors import StateMismatch
+from bridge_app.runtime.catalogue import prepare
+
+if TYPE_CHECKING:
+    from bridge_app.runtime.app import BridgeApp
+
+log = structlog.get_logger(__name__)
+
+FIRST_RETRY_SECONDS = 0.5
+LONGEST_RETRY_SECONDS = 5.0
+
+
+class BrokerGate(Service):
+    """Start when the broker answers and the topics exist; until then what comes behind in the boot order waits."""
+
+    def __init__(self, app: "BridgeApp", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.app = app
+
+    async def on_start(self) -> None:
+        delay = FIRST_RETRY_SECONDS
+        while not (self.should_stop or self.app.should_stop):
+            try:
+                await self._prepare()
+            except StateMismatch as error:
+                self.app.halt(error)
+            except (KafkaError, OSError) as error:
+                log.warning("waiting_for_kafka", error=str(error), retry_seconds=delay)
+            else:
+                return
+            await self.sleep(delay)
+            delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+
+    async def _prepare(self) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.app.bootstrap_servers, client_id=self.app.conf.id)
+        try:
+            await admin.start()
+            self.app.partition_counts = await prepare(admin, self.app.catalogue_plan())
+        finally:
+            await admin.close()
+
+
+class BridgeBoot(BootStrategy):
+    """Faust's boot order, with the edge services and the web server before the gate."""
+
+    app: "BridgeApp"
+
+    def server(self) -> Iterable[ServiceT]:
+        return chain(
+            self.sensors(),
+            self.app.edge_services,
+            self.web_server(),
+            [BrokerGate(self.app, beacon=self.app.beacon, loop=self.app.loop)],
+            self.kafka_producer(),
+            self.kafka_consumer(),
+            self.agents(),
+            self.kafka_conductor(),
+            self.tables(),
+            self.app.inner_services,
+        )

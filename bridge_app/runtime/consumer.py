@@ -1,0 +1,195 @@
+"""The consumer: it hands out whole batches, keeps the books, and gives partitions away in order.
+
+On a rebalance, in this order: stop the flow; drop what is queued in lanes and streams; let the steps in progress
+finish; commit; only then let Faust drop its own books. When partitions come back, nothing is delivered between the
+assignment and the seek to the committed offsets.
+
+Overridden because of how Faust's consumer behaves: `ack`, `getmany`, `on_partitions_revoked`, `wait_empty`,
+`perform_seek`, and the book-keeping hooks `_filter_tps_with_pending_acks`, `_new_offset`, `_should_commit`, `_commit`,
+`_add_gap`, `_wait_next_records`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from bridge_app.errors import Fenced
+from bridge_app.runtime.batches import Record, new_batch
+from bridge_app.runtime.books import Books
+from bridge_app.runtime.producer import BatchProducer
+
+if TYPE_CHECKING:
+    from bridge_app.runtime.app import BridgeApp
+
+#: Records in one batch. Larger ones make fewer Faust events; smaller ones share the loop more fairly.
+MAX_BATCH_RECORDS = 2000
+#: How long the steps in progress may take when partitions are taken away, in seconds. Above it the worker stops: giving
+#: a partition away with sends in flight would corrupt its changelog.
+SETTLE_SECONDS = 10.0
+COMMIT_SECONDS = 10.0
+PARK_SECONDS = 5.0
+
+
+class BatchConsumer(driver.Consumer):
+    """Faust's aiokafka consumer with batches as messages and `Books` instead of ack lists."""
+
+    app: "BridgeApp"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.books = Books()
+        self._parked = asyncio.Event()
+
+    # -- the books
+
+    def ack(self, message: Any) -> bool:
+        """Mark a delivered message as done; the commit takes the done prefix."""
+        if message.acked:
+            return False
+        message.acked = True
+        self._unacked_messages.discard(message)
+        return True
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return iter([tp for tp in self.books.committable() if topics is None or tp in topics or tp.topic in topics])
+
+    def _new_offset(self, tp: TP) -> int | None:
+        return self.books.committable().get(tp)
+
+    def _should_commit(self, tp: TP, offset: int) -> bool:
+        return True  # Books offer only what is ahead of the confirmed offset; Faust's compares with a failed commit's.
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        committed = await super()._commit(offsets)
+        if committed:
+            self.books.confirm(offsets)
+        return committed
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Do nothing: compaction leaves gaps inside batches, and the books count no offsets."""
+
+    # -- delivery
+
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:
+        if not self.flow_active:
+            self._parked.set()
+            try:
+                await self.wait(cast(Any, self.can_resume_flow))
+            finally:
+                self._parked.clear()
+        active = self._get_active_partitions()
+        if not active:
+            await self.sleep(0.05)
+            return {}, active
+        return await self._getmany(active_partitions=active, timeout=timeout), active
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
+        """Yield batches of source topics and changelogs, single messages of other topics, round robin by partition."""
+        fetched, active = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        if not fetched or self.should_stop or not self.flow_active:
+            return  # whoever stopped the flow seeks before it goes on
+        wanted = active | self._buffered_partitions
+        known = {TP(tp.topic, tp.partition): records for tp, records in fetched.items() if tp in wanted}
+        for tp, message in self._messages(known, generation):
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                return
+            read = self._read_offset[tp]
+            if read is not None and message.offset < read:
+                continue  # Faust would drop it without an ack: it must not enter the books
+            if self.app.topics.acks_enabled_for(tp.topic):
+                self.books.deliver(message)
+            yield tp, message
+
+    def _messages(self, fetched: Mapping[TP, list[Record]], generation: int) -> Iterator[tuple[TP, Any]]:
+        queues: dict[TP, Iterator[Any]] = {}
+        for tp, records in fetched.items():
+            self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+            if tp.topic in self.app.batch_topics:
+                chunks = [records[i : i + MAX_BATCH_RECORDS] for i in range(0, len(records), MAX_BATCH_RECORDS)]
+                queues[tp] = iter([new_batch(tp, chunk, generation) for chunk in chunks])
+            else:
+                queues[tp] = iter([self._to_message(tp, record) for record in records])
+        while queues:
+            for tp in list(queues):
+                message = next(queues[tp], None)
+                if message is None:
+                    del queues[tp]
+                else:
+                    yield tp, message
+
+    # -- rebalance
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Finish the steps in progress and commit them before the partitions are given away."""
+        await self.wait_empty()
+        await super().on_partitions_revoked(revoked)
+        self.books.forget(revoked)
+        self.books.forget_delivered()
+
+    async def wait_empty(self) -> None:
+        """Finish the steps in progress, leave what is queued, commit. Called at revocation and at shutdown."""
+        self._halt()
+        await self._settle()
+        self._unacked_messages.clear()
+        try:
+            await asyncio.wait_for(self.commit(), COMMIT_SECONDS)
+        except TimeoutError:
+            self.log.warning("a commit timed out: what it covers is read again")
+
+    def _halt(self) -> None:
+        self.stop_flow()
+        self.app.flow_control.suspend()
+        self.app.flow_control.clear()
+        self._buffered_partitions.clear()
+        for lanes in self.app.lanes:
+            lanes.close()
+
+    async def _settle(self) -> None:
+        steps = [lanes.settled() for lanes in self.app.lanes]
+        try:
+            await asyncio.wait_for(asyncio.gather(*steps), SETTLE_SECONDS)
+        except TimeoutError:
+            await self.app.crash(Fenced(f"a step took longer than {SETTLE_SECONDS} s while partitions were taken away"))
+
+    async def park(self) -> None:
+        """Stop delivery and wait until no fetch is in progress; queues and books are empty afterwards."""
+        self._halt()
+        if self.app._fetcher.started:
+            try:
+                await asyncio.wait_for(self._parked.wait(), PARK_SECONDS)
+            except TimeoutError:
+                self.log.warning("the fetcher did not park within %s s", PARK_SECONDS)
+        self.app.flow_control.clear()
+        await self._settle()
+        self.books.forget_delivered()
+
+    async def perform_seek(self) -> None:
+        """Seek every partition to its committed offset, those without one to their earliest, and open the lanes."""
+        await super().perform_seek()
+        self.books.forget_delivered()
+        changelogs = self.app.tables.changelog_topics
+        fresh: list[TP] = []
+        for tp in self.assignment():
+            committed = self._committed_offset[tp]
+            if committed:
+                self.books.confirm({tp: committed})
+            elif tp.topic not in changelogs:
+                fresh.append(tp)
+        if fresh:
+            for aiokafka_tp, offset in (await self.earliest_offsets(*fresh)).items():
+                tp = TP(aiokafka_tp.topic, aiokafka_tp.partition)
+                await self._seek(tp, offset)
+                self._read_offset[tp] = None
+        for lanes in self.app.lanes:
+            lanes.open(self.app.consumer_generation_id)
+
+
+class BatchTransport(driver.Transport):
+    """Faust's aiokafka transport with our consumer and producer."""
+
+    Consumer = BatchConsumer
+    Producer = BatchProducer

@@ -1,0 +1,98 @@
+"""Idempotent sends in whole batches, every acknowledgement awaited.
+
+Stock Faust puts changelog records into a buffer, logs a failed send and commits the source offset anyway, and its
+`flush` gives up after 100 ms without progress. Here a send returns when the broker acknowledged it, or raises.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
+
+import structlog
+from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
+from faust.transport.drivers import aiokafka as driver
+
+log = structlog.get_logger(__name__)
+
+FIRST_RETRY_SECONDS = 0.1
+LONGEST_RETRY_SECONDS = 5.0
+
+
+class Send(NamedTuple):
+    """A record to be sent; `value` None is a tombstone, `timestamp_ms` None takes the time of sending."""
+
+    key: bytes
+    value: bytes | None
+    timestamp_ms: int | None = None
+    headers: list[tuple[str, bytes]] | None = None
+
+
+@lru_cache(maxsize=65536)
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition of a key as Java clients choose it (murmur2 of the key, sign bit cleared)."""
+    return cast(int, (murmur2(key) & 0x7FFFFFFF) % partitions)
+
+
+class BatchProducer(driver.Producer):
+    """The worker's producer: `acks=all`, idempotent, so a batch is neither lost nor doubled while a broker is away."""
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+    async def produce(self, topic: str, partition: int, records: Iterable[Send], *, allowed: Callable[[], None]) -> int:
+        """Send records to one partition, in order, and wait until the broker has acknowledged all of them.
+
+        Retriable failures are tried again without limit, from 0.1 s doubling to 5 s. `allowed` is called before each
+        try and raises when nothing may be written any more.
+
+        Returns:
+            The offset of the last record.
+
+        Raises:
+            KafkaError: the broker refuses the records for good.
+        """
+        pending = list(records)
+        delay = FIRST_RETRY_SECONDS
+        while True:
+            allowed()
+            try:
+                return await self._produce_once(topic, partition, pending)
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+                log.warning("send_retried", topic=topic, partition=partition, error=repr(error), delay_seconds=delay)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+
+    async def _produce_once(self, topic: str, partition: int, records: Sequence[Send]) -> int:
+        client = self._ensure_producer()
+        sent: list[asyncio.Future[Any]] = []
+        batch = client.create_batch()
+        for key, value, timestamp_ms, headers in records:
+            if batch.append(timestamp=timestamp_ms, key=key, value=value, headers=headers) is None:
+                sent.append(await client.send_batch(batch, topic, partition=partition))
+                batch = client.create_batch()
+                batch.append(timestamp=timestamp_ms, key=key, value=value, headers=headers)
+        in_last = batch.record_count()
+        sent.append(await client.send_batch(batch, topic, partition=partition))
+        acknowledged = await asyncio.gather(*sent)
+        last: int = acknowledged[-1].offset + in_last - 1
+        return last
+
+    async def produce_keyed(self, sends: Iterable[tuple[str, Send]], *, allowed: Callable[[], None]) -> None:
+        """Send records of several topics, each to the partition of its key; per key in order. As `produce`."""
+        by_partition: dict[tuple[str, int], list[Send]] = defaultdict(list)
+        counts: dict[str, int] = {}
+        for topic, send in sends:
+            if topic not in counts:
+                counts[topic] = len(await self._ensure_producer().partitions_for(topic))
+            by_partition[topic, partition_of(send.key, counts[topic])].append(send)
+        await asyncio.gather(
+            *(
+                self.produce(topic, partition, records, allowed=allowed)
+                for (topic, partition), records in by_partition.items()
+            )
+        )
