@@ -1,0 +1,93 @@
+# Every habit of this project: `make help`.
+
+PYTHON ?= python3
+WORKERS ?= 1
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STACK := $(BIN)/python -m deploy.local
+CREATED := $(VENV)/created.stamp
+FOR_RUN := $(VENV)/run.stamp
+FOR_DEV := $(VENV)/dev.stamp
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv install install-dev run up down status psql test lint chaos bench clean consul
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- run -------------------------------------------------------------------------------------------------------------
+
+run: $(FOR_RUN) ## Run the bridge and what it needs, until Ctrl-C (WORKERS=2 runs two)
+	@$(STACK) run --workers $(WORKERS)
+
+up: $(FOR_RUN) ## Run Kafka, PostgreSQL and Consul alone, in the background
+	@$(STACK) up
+
+down: $(CREATED) ## Stop what runs
+	@$(STACK) down
+
+status: $(CREATED) ## Say what runs, and where
+	@$(STACK) status
+
+psql: $(FOR_RUN) ## Open psql on the database of what runs
+	@$(STACK) psql
+
+consul: $(CREATED) ## Build Consul now, if that has not been done (about 5 minutes, once)
+	@$(STACK) consul
+
+# --- check -----------------------------------------------------------------------------------------------------------
+
+test: $(FOR_DEV) ## Run the tests on a stack of their own (ARGS="-k hooks" goes to pytest)
+	@$(STACK) exec --profile test --wait-for-consul -- $(BIN)/python -m pytest $(ARGS)
+
+lint: $(FOR_DEV) ## Check style, format and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+# Both need Kafka alone: what has an address is not started.
+chaos: $(FOR_DEV) ## Run the long fault tests: workers killed, frozen and coming and going (10 minutes)
+	@POSTGRES_HOST=unused CONSUL_HOST=unused $(STACK) exec --profile test -- $(BIN)/python -m pytest -m chaos_long tests/chaos $(ARGS)
+
+bench: $(FOR_DEV) ## Compare the bridge with stock Faust, Quix Streams and plain aiokafka (5 minutes)
+	@POSTGRES_HOST=unused CONSUL_HOST=unused $(STACK) exec --profile test -- $(BIN)/python -m tests.load $(ARGS)
+
+# --- install ---------------------------------------------------------------------------------------------------------
+
+venv: $(CREATED)
+	@:
+
+install: $(FOR_RUN) ## Install what `make run` needs, without running it
+
+install-dev: $(FOR_DEV) ## Install what `make test` and `make lint` need
+
+$(CREATED):
+	@command -v $(PYTHON) > /dev/null || { \
+		echo "$(PYTHON) is not on the path: install Python 3.11 or newer, or say which with make PYTHON=..."; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$(PYTHON) is $$($(PYTHON) -V 2>&1): 3.11 or newer is needed; say which with make PYTHON=..."; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2> /dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments: install its venv module (on Debian: python3-venv)"; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(FOR_RUN): requirements.lock pyproject.toml | $(CREATED)
+	@echo "installing what requirements.lock pins into $(VENV)"
+	@$(PIP) install --quiet --require-hashes -r requirements.lock
+	@$(PIP) install --quiet --no-deps -e .
+	@touch $@
+
+$(FOR_DEV): requirements-dev.lock pyproject.toml | $(CREATED)
+	@echo "installing what requirements-dev.lock pins into $(VENV)"
+	@$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	@$(PIP) install --quiet --no-deps -e .
+	@touch $@
+
+# --- clean -----------------------------------------------------------------------------------------------------------
+
+clean: $(CREATED) ## Stop everything and delete the data of the local stack (.bridge)
+	@$(STACK) clean
