@@ -1,6 +1,17 @@
 """OmniNode Bridge: sees every lifecycle event, tool call and workflow between services, and keeps the record.
 
-The Faust application is `bridge_app.app:app`; importing this package alone has no effect.
+`bridge_app.app` is the Faust application, as `faust -A bridge_app` looks it up; it is built when it is first asked for.
+Importing this package alone reads no setting and has no effect.
 """
 
+from typing import Any
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        from bridge_app.worker import app
+
+        return app
+    raise AttributeError(name)

@@ -12,6 +12,8 @@
     │   ├── InternalError          500  a defect
     │   └── ServiceUnavailable     503  a needed store is away; try again
     ├── PoisonRecord               a Kafka record that can never be handled: set aside, the partition goes on
+    ├── DatabaseFailure            Postgres refused a statement or is away: `sqlstate` says which
+    ├── MigrationError             a migration fails, or was changed after it was applied
     ├── Fenced                     this worker may no longer own the partition: nothing may be written
     └── StartError                 the process must not run
         ├── SettingsError          exit code 2: an environment variable, the data folder, a port
@@ -139,6 +141,24 @@ class PoisonRecord(BridgeError):
         self.error_type = error_type
         self.message = message
         self.context = context or {}
+
+
+class DatabaseFailure(BridgeError):
+    """A statement that Postgres refused, or did not get.
+
+    `sqlstate` is None when the connection was lost or timed out; `context` holds what is known of `table`, `column`,
+    `constraint` and `sqlstate`.
+    """
+
+    def __init__(self, sqlstate: str | None, message: str, context: dict[str, Any] | None = None) -> None:
+        super().__init__(f"{sqlstate or 'no connection'}: {message}")
+        self.sqlstate = sqlstate
+        self.message = message
+        self.context = context or {}
+
+
+class MigrationError(BridgeError):
+    """A migration fails, was changed after it was applied, or is not allowed to run; the message names it."""
 
 
 class Fenced(BridgeError):

@@ -39,10 +39,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kafka_topic_prefix: str
     kafka_topic_partitions: int
     kafka_replication_factor: int
+    kafka_max_retry_attempts: int
+    kafka_retry_backoff_base: float
+    kafka_enable_dlq: bool
     kafka_dlq_suffix: str
+    kafka_dlq_max_share: float
     adapter_group_id: str
     adapter_batch_size: int
     adapter_linger_ms: int
+    adapter_fetch_ahead: int
+    adapter_extra_topics: tuple[str, ...]
     postgres_host: str
     postgres_port: int
     postgres_db: str
@@ -50,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     postgres_password: str
     postgres_pool_max: int
     postgres_statement_timeout_ms: int
+    postgres_migrate_on_start: bool
     consul_enabled: bool
     consul_host: str
     consul_port: int
@@ -87,10 +94,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             kafka_topic_prefix=read.topic_part("KAFKA_TOPIC_PREFIX", ""),
             kafka_topic_partitions=read.integer("KAFKA_TOPIC_PARTITIONS", 8, 1, 10000),
             kafka_replication_factor=read.integer("KAFKA_REPLICATION_FACTOR", 1, 1, 100),
+            kafka_max_retry_attempts=read.integer("KAFKA_MAX_RETRY_ATTEMPTS", 3, 1),
+            kafka_retry_backoff_base=read.number("KAFKA_RETRY_BACKOFF_BASE", 1.0, 0.001),
+            kafka_enable_dlq=read.flag("KAFKA_ENABLE_DLQ", True),
             kafka_dlq_suffix=read.topic_part("KAFKA_DLQ_SUFFIX", ".dlq"),
+            kafka_dlq_max_share=read.number("KAFKA_DLQ_MAX_SHARE", 0.5, 0.0, 1.0),
             adapter_group_id=read.text("ADAPTER_GROUP_ID", "database-adapter-effect-group"),
             adapter_batch_size=read.integer("ADAPTER_BATCH_SIZE", 1000, 1),
             adapter_linger_ms=read.integer("ADAPTER_LINGER_MS", 20, 0),
+            adapter_fetch_ahead=read.integer("ADAPTER_FETCH_AHEAD", 5000, 1),
+            adapter_extra_topics=read.topic_names("ADAPTER_EXTRA_TOPICS"),
             postgres_host=read.text("POSTGRES_HOST", "localhost"),
             postgres_port=read.integer("POSTGRES_PORT", 5432, 1, 65535),
             postgres_db=read.text("POSTGRES_DB", "omninode_bridge"),
@@ -98,6 +111,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             postgres_password=read.text("POSTGRES_PASSWORD", ""),
             postgres_pool_max=read.integer("POSTGRES_POOL_MAX", 10, 1, 1000),
             postgres_statement_timeout_ms=read.integer("POSTGRES_STATEMENT_TIMEOUT_MS", 30000, 1),
+            postgres_migrate_on_start=read.flag("POSTGRES_MIGRATE_ON_START", True),
             consul_enabled=read.flag("CONSUL_ENABLED", True),
             consul_host=read.text("CONSUL_HOST", "localhost"),
             consul_port=read.integer("CONSUL_PORT", 8500, 1, 65535),
@@ -174,6 +188,13 @@ class _Reader:
         if not re.fullmatch(r"[A-Za-z0-9._-]{0,100}", value):
             raise SettingsError(f"{name}={value}: expected at most 100 letters, digits, '.', '_' or '-'")
         return value
+
+    def topic_names(self, name: str) -> tuple[str, ...]:
+        names = tuple(part.strip() for part in self.text(name, "").split(",") if part.strip())
+        for topic in names:
+            if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}|[A-Za-z0-9._-]{0,248}\*", topic):
+                raise SettingsError(f"{name}={topic}: expected topic names separated by commas, `*` only at an end")
+        return names
 
     def servers(self, name: str, default: str) -> tuple[str, ...]:
         text = self.text(name, default)

@@ -1,0 +1,1 @@
+"""The state of each domain: one module declares its tables, keyed by the Kafka key of their source topics."""

@@ -13,9 +13,11 @@ Read in this order:
     ticks       time comes as events
     fence       a worker that may have lost a partition writes nothing
     producer    idempotent sends, whole batches, every acknowledgement awaited
+    view        every worker tails a topic into memory
     recovery    the consumer is parked while Faust seeks
     store       all RocksDB databases of a process share one cache and one write buffer
     catalogue   topics are created and checked before anything consumes
+    collector   garbage is looked for rarely: batches have no cycles
     boot        the order of the start: the web server first, the broker when it is there
     app         the Faust application that wires it together
 

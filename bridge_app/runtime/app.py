@@ -4,17 +4,20 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any, cast
 
 import faust
 import structlog
 from faust.types import TransportT
+from faust.web.base import Web
 from mode.supervisors import CrashingSupervisor
 from mode.types import ServiceT
 
 from bridge_app.clock import Clock, SystemClock
 from bridge_app.errors import Fenced, StartError
 from bridge_app.events.envelope import Identity
+from bridge_app.runtime import collector
 from bridge_app.runtime.boot import BridgeBoot
 from bridge_app.runtime.catalogue import CataloguePlan, ChangelogSpec
 from bridge_app.runtime.consumer import BatchConsumer, BatchTransport
@@ -65,6 +68,8 @@ class BridgeApp(faust.App):
         self.catalogue: list[Topic] = []
         self.partition_counts: dict[str, int] = {}
         self.stopping = False
+        #: Makes the web server; None makes Faust's.
+        self.new_web: Callable[[BridgeApp], Web] | None = None
         self.fence = Fence(
             session_timeout=session_timeout,
             monotonic=self.clock.monotonic,
@@ -125,6 +130,9 @@ class BridgeApp(faust.App):
         """Stop the worker because of an error; what was not acknowledged is redelivered."""
         if isinstance(reason, StartError):
             self.halt(reason)
+        if isinstance(reason, Fenced):  # an orderly stop would send what waits, and join the group first to leave it
+            log.critical("fenced", error=str(reason), exit_code=1)
+            _exit(1)
         self._hard_exit_later()
         for lanes in self.lanes:
             lanes.close()
@@ -142,21 +150,34 @@ class BridgeApp(faust.App):
 
     # -- what Faust calls
 
+    def _new_web(self) -> Web:
+        return super()._new_web() if self.new_web is None else self.new_web(self)
+
     def _new_transport(self) -> TransportT:
         return BatchTransport(self.conf.broker_consumer, cast(Any, self))
 
     async def on_start(self) -> None:
+        collector.suit_batches()
         self.fence.beat()
         await super().on_start()
         self.add_future(self._pulse())
 
+    async def on_started(self) -> None:
+        await super().on_started()
+        if not self.should_stop:
+            names = [agent.name for agent in self.step_agents]
+            log.info("worker_ready", url=self.settings.advertised_url, agents=names)
+
     async def _pulse(self) -> None:
         while not self.should_stop:
-            self.fence.beat()
-            if self.fence.is_down:
-                await self.crash(Fenced("this process was frozen for half a session"))
-                return
+            await self.beat()
             await self.sleep(PULSE_SECONDS)
+
+    async def beat(self) -> None:
+        """Show that the process runs, and end it when it was frozen."""
+        self.fence.beat()
+        if self.fence.is_down:
+            await self.crash(Fenced("this process was frozen for half a session"))
 
 
 def _faust_settings(settings: Settings, session_timeout: float) -> dict[str, Any]:

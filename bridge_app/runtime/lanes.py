@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 import faust
 import structlog
-from faust.types import EventT
+from faust.types import TP, EventT
 
 from bridge_app.runtime.batches import BatchMessage, Record
 
@@ -44,6 +44,7 @@ class Lanes:
         self._step = step
         self._queues: dict[int, deque[BatchEvent]] = defaultdict(deque)
         self._queued: dict[int, int] = defaultdict(int)
+        self._held: dict[int, set[TP]] = defaultdict(set)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._generation: int | None = None
 
@@ -64,6 +65,7 @@ class Lanes:
                 self._forget(event)
             queue.clear()
         self._queued.clear()
+        self._held.clear()
 
     async def settled(self) -> None:
         """Wait until no step is in progress."""
@@ -79,6 +81,7 @@ class Lanes:
         self._queues[partition].append(event)
         self._queued[partition] += len(event.value)
         if self._queued[partition] > MAX_QUEUED_RECORDS:
+            self._held[partition].add(message.tp)
             self._app.consumer.on_buffer_full(message.tp)
         if partition not in self._tasks:
             self._tasks[partition] = asyncio.create_task(self._lane(partition), name=f"{self._name}-{partition}")
@@ -97,12 +100,17 @@ class Lanes:
                 for event in events:
                     event.ack()
                 if self._queued[partition] <= MAX_QUEUED_RECORDS // 2:
-                    self._app.consumer.on_buffer_drop(message.tp)
+                    self._release(partition)
         except Exception as error:  # whatever a step raises, the worker must stop without acknowledging the batch
             log.exception("step_failed", agent=self._name, partition=partition)
             await self._app.crash(error)
         finally:
             del self._tasks[partition]
+
+    def _release(self, partition: int) -> None:
+        """Fetch again what was held, of every topic: the lane may be done with one long before it drains."""
+        for tp in self._held.pop(partition, ()):
+            self._app.consumer.on_buffer_drop(tp)
 
     def _take(self, partition: int, queue: deque[BatchEvent]) -> tuple[list[BatchEvent], list[Record]]:
         """Merge queued batches of one topic into one step."""

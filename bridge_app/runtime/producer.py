@@ -8,12 +8,16 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import structlog
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 from faust.transport.drivers import aiokafka as driver
+
+if TYPE_CHECKING:
+    from bridge_app.runtime.app import BridgeApp
 
 log = structlog.get_logger(__name__)
 
@@ -21,19 +25,19 @@ FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
 
 
-class Send(NamedTuple):
+class Send(msgspec.Struct, frozen=True):
     """A record to be sent; `value` None is a tombstone, `timestamp_ms` None takes the time of sending."""
 
-    key: bytes
+    key: bytes | None
     value: bytes | None
     timestamp_ms: int | None = None
     headers: list[tuple[str, bytes]] | None = None
 
 
 @lru_cache(maxsize=65536)
-def partition_of(key: bytes, partitions: int) -> int:
-    """Return the partition of a key as Java clients choose it (murmur2 of the key, sign bit cleared)."""
-    return cast(int, (murmur2(key) & 0x7FFFFFFF) % partitions)
+def partition_of(key: bytes | None, partitions: int) -> int:
+    """Return the partition of a key as Java clients choose it (murmur2 of the key, sign bit cleared); 0 without key."""
+    return 0 if key is None else cast(int, (murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
 class BatchProducer(driver.Producer):
@@ -41,6 +45,22 @@ class BatchProducer(driver.Producer):
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {"acks": "all", "enable_idempotence": True}
+
+    def _new_producer(self, transactional_id: str | None = None) -> Any:
+        """Return the client. Before each of its requests the fence is asked again: records may have waited in it while
+        the process was frozen, and would be written behind those of the new owner.
+        """
+        client = super()._new_producer(transactional_id)
+        sender = client._sender
+        send_request = sender._send_produce_req
+        app = cast("BridgeApp", self.app)
+
+        async def send_while_awake(node_id: int, batches: Any) -> None:
+            await app.beat()
+            await send_request(node_id, batches)
+
+        sender._send_produce_req = send_while_awake
+        return client
 
     async def produce(self, topic: str, partition: int, records: Iterable[Send], *, allowed: Callable[[], None]) -> int:
         """Send records to one partition, in order, and wait until the broker has acknowledged all of them.
@@ -71,11 +91,11 @@ class BatchProducer(driver.Producer):
         client = self._ensure_producer()
         sent: list[asyncio.Future[Any]] = []
         batch = client.create_batch()
-        for key, value, timestamp_ms, headers in records:
-            if batch.append(timestamp=timestamp_ms, key=key, value=value, headers=headers) is None:
+        for one in records:
+            if batch.append(timestamp=one.timestamp_ms, key=one.key, value=one.value, headers=one.headers) is None:
                 sent.append(await client.send_batch(batch, topic, partition=partition))
                 batch = client.create_batch()
-                batch.append(timestamp=timestamp_ms, key=key, value=value, headers=headers)
+                batch.append(timestamp=one.timestamp_ms, key=one.key, value=one.value, headers=one.headers)
         in_last = batch.record_count()
         sent.append(await client.send_batch(batch, topic, partition=partition))
         acknowledged = await asyncio.gather(*sent)

@@ -9,7 +9,7 @@ The partition's own watermark is a row of the same form without state under `WAT
 not come back in a replay, so it is checked first, for every record.
 """
 
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -24,8 +24,8 @@ RESERVED_PREFIX = b"\x00"
 WATERMARK_KEY = b"\x00watermark"
 
 
-class Row(NamedTuple, Generic[S]):
-    """A key's state and what was applied to it."""
+class Row(msgspec.Struct, Generic[S]):
+    """A key's state and what was applied to it; a step changes it in place."""
 
     watermarks: Watermarks
     state: S | None

@@ -25,13 +25,14 @@ import structlog
 from faust.types import StreamT
 
 from bridge_app.domain import Outcome
+from bridge_app.domain.database_adapter.letters import Failure, dead_letter
 from bridge_app.errors import PoisonRecord
-from bridge_app.events.envelope import Derived, Outgoing, derive, encode
+from bridge_app.events.envelope import Derived, derive, encode
 from bridge_app.runtime.batches import BatchMessage, Record, raw_batches
 from bridge_app.runtime.due import DueIndex
 from bridge_app.runtime.lanes import Lanes
 from bridge_app.runtime.producer import Send
-from bridge_app.runtime.rows import RESERVED_PREFIX, Row, Watermarks
+from bridge_app.runtime.rows import RESERVED_PREFIX, Row
 from bridge_app.runtime.state_table import StateTable
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ E = TypeVar("E")
 
 class Timers(NamedTuple, Generic[S, E]):
     """How a step learns of time: `tick_us` returns the time of a tick, None for other events; `due` a state's deadline;
-    `elapse(key, state, now)` what becomes of a state whose deadline has come. It must move the deadline on.
+    `elapse(key, state, now)` what becomes of a state whose deadline has come. It is called until no deadline is left.
     """
 
     tick_us: Callable[[E], int | None]
@@ -67,9 +68,10 @@ class AgentCounts:
 class StepAgent(Generic[S, E]):
     """Run `step(key, state, event)` over topics, effectively once.
 
-    `topics` are catalogue names, co-partitioned when there is a table. `decode` raises `PoisonRecord` for a record that
-    can never be handled: it is counted and passed over, or, with `dead_letter`, becomes that record on its `.dlq`
-    topic. Without a table the step sees None as state and must return None.
+    `topics` are catalogue names, co-partitioned when there is a table. Without a table the step sees None as state and
+    returns None. A record that the step refuses with `PoisonRecord` goes to the topic's dead letters; so does one that
+    `decode` refuses, but where the database adapter reads the topic (`adapter_reads`), those are counted here and
+    dead-lettered by it.
     """
 
     def __init__(
@@ -82,7 +84,7 @@ class StepAgent(Generic[S, E]):
         step: Callable[[str, S | None, E], Outcome[S]],
         table: StateTable[S] | None = None,
         timers: Timers[S, E] | None = None,
-        dead_letter: Callable[[Record, PoisonRecord], Outgoing] | None = None,
+        adapter_reads: bool = True,
     ) -> None:
         self.app = app
         self.name = name
@@ -91,7 +93,7 @@ class StepAgent(Generic[S, E]):
         self.step = step
         self.table = table
         self.timers = timers
-        self.dead_letter = dead_letter
+        self.adapter_reads = adapter_reads
         self.counts = AgentCounts()
         self._due: dict[int, tuple[int, DueIndex]] = {}
         self._lanes = Lanes(app, name, self._run_step)
@@ -111,13 +113,9 @@ class StepAgent(Generic[S, E]):
         for record in records:
             work.take(record)
         if work.outgoing:
-            now_ms = self.app.clock.now_us() // 1000
-            await self.app.batch_producer.produce_keyed(
-                ((self.app.topic_name(out.topic), _send(out, now_ms)) for out in work.outgoing), allowed=allowed
-            )
+            await self.app.batch_producer.produce_keyed(work.outgoing, allowed=allowed)
         if self.table is not None and (work.rows or work.outgoing):
-            rows = {key: Row(entry.watermarks, entry.state) for key, entry in work.rows.items()}
-            await self.table.write(message, rows, records[-1].offset, allowed=allowed)
+            await self.table.write(message, work.rows, records[-1].offset, allowed=allowed)
         self.counts.derived += len(work.outgoing)
 
     def due_index(self, message: BatchMessage) -> DueIndex:
@@ -131,16 +129,6 @@ class StepAgent(Generic[S, E]):
         return known[1]
 
 
-class _Entry(Generic[S]):
-    """A key's row while a step works on it."""
-
-    __slots__ = ("state", "watermarks")
-
-    def __init__(self, state: S | None, watermarks: Watermarks) -> None:
-        self.state = state
-        self.watermarks = watermarks
-
-
 class _Work(Generic[S, E]):
     """Points 1 to 3 for the records of one step: the rows they change and the records to send."""
 
@@ -148,9 +136,10 @@ class _Work(Generic[S, E]):
         self._agent = agent
         self._topic = message.topic
         self._partition = message.partition
-        self._read: dict[bytes, _Entry[S]] = {}
-        self.rows: dict[bytes, _Entry[S]] = {}
-        self.outgoing: list[Outgoing] = []
+        self._read: dict[bytes, Row[S]] = {}
+        self.rows: dict[bytes, Row[S]] = {}
+        self.outgoing: list[tuple[str, Send]] = []
+        self._now_us = agent.app.clock.now_us()
         table = agent.table
         self._applied = -1 if table is None else table.watermarks(message.partition).get(message.topic, -1)
         self._due = agent.due_index(message) if agent.timers else None
@@ -163,13 +152,17 @@ class _Work(Generic[S, E]):
             return
         try:
             event = agent.decode(record)
+        except PoisonRecord as error:
+            self._set_aside(record, error, with_letter=not agent.adapter_reads)
+            return
+        try:
             now = agent.timers.tick_us(event) if agent.timers else None
             if now is None:
                 self._apply(record, event)
             else:
                 self._tick(now, record.offset)
         except PoisonRecord as error:
-            self._set_aside(record, error)
+            self._set_aside(record, error, with_letter=True)
         else:
             agent.counts.applied += 1
 
@@ -180,47 +173,56 @@ class _Work(Generic[S, E]):
             return
         if not key or key.startswith(RESERVED_PREFIX):
             raise PoisonRecord("INVALID_PAYLOAD", "the record has no usable key", {"path": "key"})
-        entry = self._entry(key)
-        if record.offset <= entry.watermarks.get(self._topic, -1):
+        row = self._row(key)
+        if record.offset <= row.watermarks.get(self._topic, -1):
             self._agent.counts.skipped += 1
             return
-        self._keep(key, entry, self._agent.step(_text(key), entry.state, event), record.offset)
+        self._keep(key, row, self._agent.step(_text(key), row.state, event), record.offset)
 
     def _tick(self, now: int, offset: int) -> None:
         assert self._due is not None
         timers = self._agent.timers
         assert timers is not None
+        ahead: dict[bytes, int | None] = {}
         while (key := self._due.pop(now)) is not None:
-            entry = self._entry(key)
-            if offset <= entry.watermarks.get(self._topic, -1):
+            row = self._row(key)
+            if offset <= row.watermarks.get(self._topic, -1):  # the row outlived a kill: a later tick is for it
+                ahead[key] = None if row.state is None else timers.due(row.state)
                 continue
-            while entry.state is not None and (due := timers.due(entry.state)) is not None and due <= now:
-                self._keep(key, entry, timers.elapse(_text(key), entry.state, now), offset)
-                if entry.state is not None and timers.due(entry.state) == due:
-                    raise RuntimeError(f"{self._agent.name}: elapse left the deadline of {key!r} where it was")
+            while row.state is not None and (due := timers.due(row.state)) is not None and due <= now:
+                before = row.state
+                self._keep(key, row, timers.elapse(_text(key), before, now), offset)
+                if row.state == before:
+                    raise RuntimeError(f"{self._agent.name}: elapse changed nothing at the deadline of {key!r}")
+        for key, due in ahead.items():
+            self._due.put(key, due)
 
-    def _entry(self, key: bytes) -> _Entry[S]:
-        entry = self._read.get(key)
-        if entry is None:
+    def _row(self, key: bytes) -> Row[S]:
+        row = self._read.get(key)
+        if row is None:
             assert self._agent.table is not None
-            row = self._agent.table.read(self._partition, key)
-            entry = _Entry(None, {}) if row is None else _Entry(row.state, row.watermarks)
-            self._read[key] = entry
-        return entry
+            row = self._agent.table.read(self._partition, key) or Row({}, None)
+            self._read[key] = row
+        return row
 
-    def _keep(self, key: bytes, entry: _Entry[S], outcome: Outcome[S], offset: int) -> None:
-        entry.state = outcome.state
-        entry.watermarks[self._topic] = offset
-        self.rows[key] = entry
-        self._send(outcome.derived)
+    def _keep(self, key: bytes, row: Row[S], outcome: Outcome[S], offset: int) -> None:
+        row.state = outcome.state
+        row.watermarks[self._topic] = offset
+        self.rows[key] = row
+        if outcome.derived:
+            self._send(outcome.derived)
         if self._due is not None and self._agent.timers is not None:
             self._due.put(key, None if outcome.state is None else self._agent.timers.due(outcome.state))
 
     def _send(self, derived: Sequence[Derived]) -> None:
+        app = self._agent.app
         for one in derived:
-            self.outgoing.append(encode(one.topic, derive(one, self._agent.app.identity)))
+            out = encode(app.topic_name(one.topic), derive(one, app.identity))
+            # A broker refuses records from the future, and an event's time may be anybody's.
+            timestamp_ms = min(out.timestamp_ms, self._now_us // 1000)
+            self.outgoing.append((out.topic, Send(out.key, out.value, timestamp_ms, out.headers)))
 
-    def _set_aside(self, record: Record, error: PoisonRecord) -> None:
+    def _set_aside(self, record: Record, error: PoisonRecord, *, with_letter: bool) -> None:
         agent = self._agent
         agent.counts.poison += 1
         agent.counts.last_error = str(error)
@@ -228,8 +230,10 @@ class _Work(Generic[S, E]):
             "record_set_aside", agent=agent.name, topic=record.topic, partition=record.partition, offset=record.offset,
             error_type=error.error_type, error=error.message,
         )  # fmt: skip
-        if agent.dead_letter is not None:
-            self.outgoing.append(agent.dead_letter(record, error))
+        if with_letter:
+            failure = Failure(error, self._now_us, agent=agent.name)
+            letter = dead_letter(record, failure, agent.app.identity, agent.app.settings.kafka_dlq_suffix)
+            self.outgoing.append((letter.topic, Send(letter.key, letter.value, letter.timestamp_ms, letter.headers)))
 
 
 def _text(key: bytes) -> str:
@@ -237,11 +241,6 @@ def _text(key: bytes) -> str:
         return key.decode()
     except UnicodeDecodeError as error:
         raise PoisonRecord("INVALID_UTF8", "the key is not UTF-8", {"path": "key"}) from error
-
-
-def _send(outgoing: Outgoing, now_ms: int) -> Send:
-    # A broker refuses records from the future (`message.timestamp.after.max.ms`), and an event's time may be anybody's.
-    return Send(outgoing.key, outgoing.value, min(outgoing.timestamp_ms, now_ms), outgoing.headers)
 
 
 AnyStepAgent = StepAgent[Any, Any]

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from bridge_app.clock import Clock
+from bridge_app.events.envelope import Event
 from bridge_app.runtime.producer import Send
 from bridge_app.timestamps import format_us
 
@@ -26,6 +27,11 @@ TICK_TYPE = "tick"
 TICK_KEY = b"tick"
 INTERVAL_SECONDS = 1.0
 SEND_SECONDS = 10.0
+
+
+def tick_us(event: Event) -> int | None:
+    """Return the time of a tick in microseconds since the epoch, None for any other event."""
+    return event.time_us if event.event_type == TICK_TYPE else None
 
 
 def tick(now_us: int) -> Send:

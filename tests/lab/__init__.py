@@ -1,1 +1,16 @@
-"""A laboratory worker on the delivery layer, and the oracle that recounts what it should have done."""
+"""The laboratory: workers on the delivery layer alone, the faults they suffer, and the oracle that recounts the source.
+
+    app          what every lab worker is made of; the variables it reads
+    counting     a worker that counts, and derives one event per event
+    timing       a worker that sets alarms, which ticks ring
+    stock        the counting worker as stock Faust has it: the control
+    kill_points  end the process between two phases of a step
+    worker       start, stop, kill and freeze worker processes
+    cluster      what the broker says: ends, committed offsets, members
+    load         seeded events
+    oracle       recount the source topics, compare everything with it
+    waiting      wait for a condition, with a deadline
+    laboratory   one experiment: a prefix, a folder, a seed, its workers
+
+The oracle and the load import nothing of the bridge.
+"""

@@ -1,0 +1,158 @@
+"""The database adapter: every event of every public topic becomes rows in Postgres, each once."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import structlog
+from mode import Service
+from mode.types import ServiceT
+
+from bridge_app.clock import Clock
+from bridge_app.domain.database_adapter.letters import Failure, dead_letter
+from bridge_app.domain.database_adapter.offsets import committable
+from bridge_app.domain.database_adapter.sorting import BadRecord, Reading, Sorter
+from bridge_app.domain.database_adapter.subscription import Subscription
+from bridge_app.domain.database_adapter.tally import Status, Tally
+from bridge_app.effects.batch_writer import BatchWriter, Rejected
+from bridge_app.effects.dead_letter_sender import DeadLetterSender
+from bridge_app.effects.event_store import EventStore
+from bridge_app.effects.postgres import Postgres
+from bridge_app.effects.record_source import RecordSource
+from bridge_app.errors import MigrationError, PoisonRecord
+from bridge_app.events.decoding import Record
+from bridge_app.events.envelope import Identity
+from bridge_app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+FINISH_SECONDS = 10.0
+
+
+class DatabaseAdapter(Service):
+    """Writes one batch at a time, while the next is fetched and decoded:
+
+    1. Set aside what is no event or holds a value that Postgres does not take.
+    2. Fold: the first record per event id, the highest revision per pattern.
+    3. One transaction for the rows of all tables; refused rows are found by bisection and set aside.
+    4. Send what was set aside to the `.dlq` topics and wait for the acknowledgements.
+    5. Commit to the group, up to the first record that is neither stored nor dead-lettered.
+
+    A crash between two steps repeats the batch, and every step may be repeated: the effect is the same. A topic with
+    too many dead letters is read no further, the others go on. When partitions are given away or the worker stops, the
+    batch being written is finished within 10 s, or left to whoever gets the partitions.
+    """
+
+    def __init__(self, settings: Settings, identity: Identity, postgres: Postgres, clock: Clock, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._settings = settings
+        self._identity = identity
+        self._postgres = postgres
+        self._clock = clock
+        self._tally = Tally()
+        self._schema_error: MigrationError | None = None
+        self._writing: asyncio.Task[None] | None = None
+        subscription = Subscription(
+            settings.kafka_topic_prefix, settings.kafka_dlq_suffix, settings.adapter_extra_topics
+        )
+        max_share = settings.kafka_dlq_max_share if settings.kafka_enable_dlq else None
+        self._sorter = Sorter(subscription, settings.kafka_dlq_suffix, max_share)
+        self._source = RecordSource(
+            settings, subscription.pattern, read=self._sorter.read, finish=self._finish, beacon=self.beacon
+        )
+        self._sender = DeadLetterSender(settings, self._source.partitions_of)
+        self._store = EventStore(postgres)
+        self._writer = BatchWriter(
+            self._store.store,
+            partial(postgres.migrate, again=True),
+            self._tally,
+            clock,
+            attempts=settings.kafka_max_retry_attempts,
+            backoff_base=settings.kafka_retry_backoff_base,
+        )
+
+    @property
+    def status(self) -> Status:
+        """What the adapter as a whole is doing; single topics may have stopped nevertheless."""
+        if self._schema_error is not None:
+            return Status.STOPPED
+        if self._writer.is_waiting or not self._postgres.ready.is_set():
+            return Status.WAITING
+        return Status.RUNNING if self._source.has_assignment else Status.RECOVERING
+
+    def problems(self) -> list[str]:
+        """Return one line for each reason why an operator is needed; empty when none is."""
+        if self._schema_error is not None:
+            return [f"database_adapter stopped: {self._schema_error}"]
+        return [f"database_adapter stopped topic {topic}: {why}" for topic, why in self._sorter.stopped.items()]
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return status, stopped topics (name → why) and counters (database-adapter §8)."""
+        return {"status": self.status, "stopped_topics": dict(self._sorter.stopped), **self._tally.snapshot()}
+
+    def on_init_dependencies(self) -> Iterable[ServiceT]:
+        return [self._source]
+
+    async def on_stop(self) -> None:
+        await self._finish()
+        await self._source.stop()
+        await self._sender.close()
+        self._store.close()
+
+    @Service.task
+    async def _write_batches(self) -> None:
+        await self.wait(self._postgres.ready.wait())
+        while not self.should_stop:
+            batch = await self._source.batch()
+            if self.should_stop or self._schema_error is not None:
+                return
+            self._writing = asyncio.create_task(self._handle(batch))
+            await asyncio.wait({self._writing})
+            if not self._writing.cancelled():
+                self._writing.result()
+
+    async def _handle(self, fetched: Sequence[Reading]) -> None:
+        batch = [reading for reading in fetched if reading.record.topic not in self._sorter.stopped]
+        work = self._sorter.sort(batch, self._clock.now_us())
+        try:
+            rejected = await self._writer.write(work.entries)
+        except MigrationError as error:
+            self._schema_error = error
+            log.critical("adapter_stopped", error=str(error))
+            return
+        judged = self._sorter.judge(self._failures(rejected))
+        await self._send([*work.bad, *judged.bad])
+        done = [reading.record for reading in batch]
+        await self._source.commit(committable(done, [*work.held, *judged.held]))
+        self._stop_topics(work.held + judged.held)
+        self._tally.batch_done(len(batch))
+
+    def _failures(self, rejected: Iterable[Rejected]) -> Iterator[tuple[Record, Failure]]:
+        for entry, failure, tries in rejected:
+            position = {"topic": entry.record.topic, "partition": entry.record.partition, "offset": entry.record.offset}
+            log.warning("adapter_record_rejected", error=str(failure), **position)
+            error = PoisonRecord("ROW_REJECTED", failure.message, failure.context)
+            yield entry.record, Failure(error, self._clock.now_us(), tries)
+
+    async def _send(self, bad: Sequence[BadRecord]) -> None:
+        suffix = self._settings.kafka_dlq_suffix
+        await self._sender.send([dead_letter(record, failure, self._identity, suffix) for record, failure in bad])
+        for _record, failure in bad:
+            self._tally.dead_lettered(failure.error.error_type)
+
+    def _stop_topics(self, held: Iterable[Record]) -> None:
+        for topic in {record.topic for record in held}:
+            self._source.stop_topic(topic)
+            log.critical("adapter_topic_stopped", topic=topic, error=self._sorter.stopped[topic])
+
+    async def _finish(self) -> None:
+        writing = self._writing
+        if writing is None or writing.done():
+            return
+        if not self._writer.is_waiting:
+            await asyncio.wait({writing}, timeout=FINISH_SECONDS)
+        if not writing.done():
+            log.info("adapter_batch_abandoned")
+            writing.cancel()
+            await asyncio.wait({writing})

@@ -1,0 +1,56 @@
+"""When a topic has too many dead letters (database-adapter §6).
+
+A bad producer or deploy must not drain a topic into the dead letters: above the limit the topic stops instead.
+"""
+
+from collections import deque
+
+WINDOW = 100
+JUDGED_FROM = 21
+
+
+class DeadLetterLimit:
+    """The share of dead letters among the last 100 records of one topic, judged from the 21st record on.
+
+    `max_share` is what is still allowed; None allows none at all, so that the first bad record trips it.
+    """
+
+    def __init__(self, max_share: float | None) -> None:
+        self._max_share = max_share
+        self._last: deque[bool] = deque(maxlen=WINDOW)
+        self._bad = 0
+        self._seen = 0
+
+    def good(self) -> None:
+        """Count a record that is none."""
+        self._push(False)
+
+    def bad(self) -> bool:
+        """Count a dead letter.
+
+        Returns:
+            Whether it trips the limit: then it must not be dead-lettered.
+        """
+        self._push(True)
+        return self._tripped()
+
+    def turned_bad(self) -> bool:
+        """Count a record as a dead letter that was counted as good before; otherwise as `bad`."""
+        for index in reversed(range(len(self._last))):
+            if not self._last[index]:
+                self._last[index] = True
+                self._bad += 1
+                return self._tripped()
+        return self.bad()
+
+    def _push(self, bad: bool) -> None:
+        if len(self._last) == WINDOW:
+            self._bad -= self._last[0]
+        self._last.append(bad)
+        self._bad += bad
+        self._seen += 1
+
+    def _tripped(self) -> bool:
+        if self._max_share is None:
+            return True
+        return self._seen >= JUDGED_FROM and self._bad > self._max_share * len(self._last)

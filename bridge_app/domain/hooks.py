@@ -1,0 +1,180 @@
+"""Accept a hook: from the body a service sent to the one event that is published for it (hooks §1, §2, §6)."""
+
+import re
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any, NamedTuple
+
+from bridge_app.errors import FieldError, InvalidHookType, ValidationError
+from bridge_app.events import hooks as bodies
+from bridge_app.events.envelope import Event, Identity
+from bridge_app.events.fields import Errors, Object
+from bridge_app.json_values import INT_MAX, MAX_ERRORS, unstorable
+from bridge_app.topics import HOOKS_SERVICE_LIFECYCLE
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CORRELATION_HINT = "Expected str of 1 to 255 characters without control characters"
+
+
+class Arrival(NamedTuple):
+    """How a hook came in, besides its body.
+
+    `correlation_id` is the one given beside the body, `own_correlation_id` the one it gets when there is none.
+    `identity` is that of the worker that takes it, None for a record that another program produced.
+    """
+
+    event_id: str
+    time_us: int
+    trace_id: str
+    correlation_id: str | None
+    own_correlation_id: str
+    identity: Identity | None
+    auth_id: str | None = None
+
+
+class HookType(NamedTuple):
+    """One canonical hook type: its event type and the fields it needs beyond those of its route."""
+
+    event_type: str
+    required: tuple[str, ...] = ()
+
+
+class HookRoute(NamedTuple):
+    """The hooks that one route, and one topic, take. `key` and `derive` get a payload that passed `body`."""
+
+    topic: str
+    types: Mapping[str, HookType]
+    aliases: Mapping[str, str]
+    body: Object
+    key: Callable[[dict[str, Any]], str]
+    derive: Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class _Checked(NamedTuple):
+    name: str
+    correlation_id: str | None
+    payload: dict[str, Any]
+
+
+def accept(route: HookRoute, body: Any, arrival: Arrival) -> Event:
+    """Return the event of a hook; unknown fields of the body are kept in its payload.
+
+    Raises:
+        InvalidHookType: the route does not take this hook type; `details.errors` names all other problems too.
+        ValidationError: the body breaks its contract; every field found wrong is named.
+    """
+    name, correlation_id, payload = _check(route, body)
+    payload["derived"] = route.derive(payload)
+    identity = arrival.identity
+    return Event(
+        event_id=arrival.event_id,
+        event_type=route.types[name].event_type,
+        time_us=arrival.time_us,
+        correlation_id=correlation_id or arrival.correlation_id or arrival.own_correlation_id,
+        trace_id=arrival.trace_id,
+        partition_key=route.key(payload),
+        environment=identity.environment if identity else "",
+        source=identity.as_source() if identity else {},
+        source_node_id=identity.node_id if identity else None,
+        payload=payload,
+        metadata={
+            "hook_id": hook_id(arrival.event_id),
+            "hook_type": name,
+            "client_timestamp": payload.get("timestamp"),
+            "auth_id": arrival.auth_id,
+            "correlation_source": "body" if correlation_id else "header" if arrival.correlation_id else "generated",
+        },
+    )
+
+
+def _check(route: HookRoute, body: Any) -> _Checked:
+    if type(body) is not dict:
+        raise ValidationError([FieldError("$", "Expected object")])
+    errors: Errors = []
+    name = _hook_type(route, body, errors)
+    correlation_id = _correlation(body, errors)
+    own = {field: value for field, value in body.items() if field not in ("hook_type", "correlation_id")}
+    payload = route.body.read(own, None, errors)
+    hook_type = route.types.get(name or "")
+    for field in hook_type.required if hook_type else ():
+        if payload.get(field) is None:
+            errors.append(FieldError(f"$.{field}", "Missing required field"))
+    errors += islice(unstorable(body), MAX_ERRORS)
+    if name is not None and hook_type is None:
+        raise InvalidHookType(errors[:MAX_ERRORS], details={"allowed": sorted(route.types)})
+    if name is None or errors:
+        raise ValidationError(errors[:MAX_ERRORS])
+    return _Checked(name, correlation_id, payload)
+
+
+def hook_id(event_id: str) -> str:
+    """Return the public id of the hook that became the event."""
+    return f"hook_{event_id}"
+
+
+def is_correlation_id(text: str) -> bool:
+    """Tell whether a text can be a correlation id (conventions §4)."""
+    return 1 <= len(text) <= 255 and not _CONTROL.search(text)
+
+
+def _hook_type(route: HookRoute, body: dict[str, Any], errors: Errors) -> str | None:
+    """Return the canonical name, the folded one when the route does not know it, None when there is none."""
+    sent = body.get("hook_type")
+    if sent is None:
+        errors.append(FieldError("$.hook_type", "Missing required field"))
+        return None
+    if type(sent) is not str:
+        errors.append(FieldError("$.hook_type", "Expected str"))
+        return None
+    folded = sent.lower().replace("-", "_")
+    name = route.aliases.get(folded, folded)
+    if name not in route.types:
+        errors.append(FieldError("$.hook_type", f"Expected one of {', '.join(sorted(route.types))}"))
+    return name
+
+
+def _correlation(body: dict[str, Any], errors: Errors) -> str | None:
+    sent = body.get("correlation_id")
+    if sent is None or (type(sent) is str and is_correlation_id(sent)):
+        return sent
+    errors.append(FieldError("$.correlation_id", CORRELATION_HINT))
+    return None
+
+
+def _service_name(payload: dict[str, Any]) -> str:
+    name: str = payload["service_info"]["name"]
+    return name
+
+
+def _derive_startup(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return the effective start time, in milliseconds, and where it was found."""
+    startup_info = payload.get("startup_info") or {}
+    for source, info in (("startup_info", startup_info), ("service_info", payload["service_info"])):
+        if info.get("startup_time_ms") is not None:
+            return {"startup_time_ms": info["startup_time_ms"], "startup_time_source": source}
+    steps = startup_info.get("initialization_steps")
+    total = sum(step["duration_ms"] for step in steps or ())
+    if steps and total <= INT_MAX:
+        return {"startup_time_ms": total, "startup_time_source": "steps"}
+    return {"startup_time_ms": None, "startup_time_source": None}
+
+
+LIFECYCLE = HookRoute(
+    topic=HOOKS_SERVICE_LIFECYCLE.name,
+    types={
+        "service_started": HookType("service.lifecycle.started"),
+        "service_stopped": HookType("service.lifecycle.stopped"),
+        "health_changed": HookType("service.lifecycle.health_changed", required=("health_transition",)),
+    },
+    aliases={
+        "service_start": "service_started",
+        "service_stop": "service_stopped",
+        "service_health_change": "health_changed",
+        "service_health_changed": "health_changed",
+    },
+    body=bodies.LIFECYCLE,
+    key=_service_name,
+    derive=_derive_startup,
+)
+
+ROUTES = (LIFECYCLE,)

@@ -1,0 +1,121 @@
+"""`service_initialization`: every start of a service, reported at once and settled some seconds later (§4.1).
+
+A start that was observed is settled once: `confirmed` at its deadline, or `failed` as soon as its instance is reported
+stopped, unhealthy or critical before that. Deadlines up to the time of an event come before the event, so the result
+depends on the times of the events and not on when a tick arrives.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from bridge_app.domain.intelligence.seen import Seen
+from bridge_app.domain.intelligence.start_report import measured, start_report
+from bridge_app.domain.intelligence.start_state import (
+    KeptStart,
+    PendingStart,
+    ServiceStarts,
+    median_ms,
+    pending_start,
+)
+from bridge_app.events.envelope import Cause, Derived
+from bridge_app.events.intelligence import LifecycleObservation
+
+KEPT_STARTS = 20
+SOURCE_PARTITIONS = 8
+#: Encoded bytes of the starts that wait to be settled. Those over it are settled early, the oldest first.
+PENDING_BYTES = 8 * 1024
+UNWELL = frozenset({"unhealthy", "critical"})
+
+Applied: TypeAlias = tuple[ServiceStarts, Sequence[Derived]]
+
+
+class StartDetector(NamedTuple):
+    """Follows the starts of one service per key."""
+
+    environment: str
+    confirm_us: int
+
+    def step(
+        self, service: str, state: ServiceStarts | None, observation: LifecycleObservation, cause: Cause
+    ) -> tuple[ServiceStarts | None, Sequence[Derived]]:
+        """Report a start, or fail the starts of an instance that did not last; the first start makes the state."""
+        if state is None:
+            return self._started(service, None, observation, cause) if observation.change == "started" else (None, ())
+        if state.seen.has(observation):
+            return state, ()
+        derived: list[Derived] = []
+        while (due := self.due(state)) is not None and due <= cause.time_us:
+            state, settled = self.elapse(service, state, due)
+            derived += settled
+        state, found = self._apply(service, state, observation, cause)
+        return state, [*derived, *found]
+
+    def due(self, state: ServiceStarts) -> int | None:
+        """Return when the next start is to be confirmed."""
+        return min((start.due_us for start in state.pending), default=None)
+
+    def elapse(self, service: str, state: ServiceStarts, now_us: int) -> Applied:
+        """Confirm the starts of the next deadline, if it has come."""
+        due = self.due(state)
+        if due is None or due > now_us:
+            return state, ()
+        derived: list[Derived] = []
+        for start in [start for start in state.pending if start.due_us == due]:
+            state, confirmed = self._confirm(service, state, start)
+            derived.append(confirmed)
+        return state, derived
+
+    def _apply(self, service: str, state: ServiceStarts, observation: LifecycleObservation, cause: Cause) -> Applied:
+        if observation.change == "started":
+            return self._started(service, state, observation, cause)
+        state = msgspec.structs.replace(state, seen=state.seen.with_(observation, SOURCE_PARTITIONS))
+        if observation.change == "stopped" or observation.health in UNWELL:
+            return self._ended(service, state, observation.instance_id, cause)
+        return state, ()
+
+    def _started(
+        self, service: str, state: ServiceStarts | None, observation: LifecycleObservation, cause: Cause
+    ) -> Applied:
+        before = state or ServiceStarts(Seen(), cause.time_us, cause.time_us, 0, 0, (), ())
+        start = pending_start(observation, cause, cause.time_us + self.confirm_us, median_ms(before.kept))
+        state = ServiceStarts(
+            seen=before.seen.with_(observation, SOURCE_PARTITIONS),
+            first_us=before.first_us,
+            last_us=max(before.last_us, cause.time_us),
+            revision=before.revision + 1,
+            count=before.count + 1,
+            kept=(*before.kept, KeptStart(cause.time_us, start.startup_time_ms))[-KEPT_STARTS:],
+            pending=(*before.pending, start),
+        )
+        derived = [start_report(self.environment, service, state, start, "observed").discovered(cause)]
+        if start.startup_time_ms is not None:
+            derived.append(measured(service, start))
+        while len(state.pending) > 1 and _size(state.pending) > PENDING_BYTES:
+            state, confirmed = self._confirm(service, state, state.pending[0])
+            derived.append(confirmed)
+        return state, derived
+
+    def _confirm(self, service: str, state: ServiceStarts, start: PendingStart) -> tuple[ServiceStarts, Derived]:
+        state = _settled(state, start)
+        report = start_report(self.environment, service, state, start, "confirmed")
+        return state, report.discovered(start.cause, ordinal=1, time_us=start.due_us)
+
+    def _ended(self, service: str, state: ServiceStarts, instance_id: str, cause: Cause) -> Applied:
+        derived: list[Derived] = []
+        for start in [start for start in state.pending if start.instance_id == instance_id]:
+            state = msgspec.structs.replace(_settled(state, start), last_us=max(state.last_us, cause.time_us))
+            report = start_report(self.environment, service, state, start, "failed")
+            derived.append(report.discovered(cause, ordinal=len(derived)))
+        return state, derived
+
+
+def _settled(state: ServiceStarts, start: PendingStart) -> ServiceStarts:
+    """Return the state at its next revision, with the start no longer waiting."""
+    pending = tuple(other for other in state.pending if other is not start)
+    return msgspec.structs.replace(state, revision=state.revision + 1, pending=pending)
+
+
+def _size(pending: tuple[PendingStart, ...]) -> int:
+    return len(msgspec.msgpack.encode(pending))

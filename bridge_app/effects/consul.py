@@ -1,0 +1,137 @@
+"""The worker's own registration in Consul: what finds the bridge through Consul finds this worker."""
+
+import asyncio
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import consul
+import consul.aio
+import structlog
+from consul import base
+from mode import Service
+
+from bridge_app import __version__
+from bridge_app.errors import ServiceUnavailable
+from bridge_app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+SERVICE = "omninode-bridge"
+TAGS = ("omninode-bridge", "worker")
+CHECK_INTERVAL = "10s"
+CHECK_TIMEOUT = "5s"
+#: Consul forgets a worker that was killed; its own lower limit is one minute.
+DEREGISTER_AFTER = "1m"
+RECONCILE_SECONDS = 30.0
+FIRST_RETRY_SECONDS = 0.5
+LONGEST_RETRY_SECONDS = 5.0
+REQUEST_SECONDS = 2.0
+
+#: What the client raises when Consul is away, refuses, or answers with something that is not Consul's.
+CLIENT_ERRORS = (consul.ConsulException, aiohttp.ClientError, OSError, TimeoutError, ValueError)
+
+
+class ConsulRegistration(Service):
+    """Keeps the worker registered: at once when Consul answers, again when Consul has lost it, no more after the stop.
+
+    Consul asks `<advertised url>/health` every 10 s. With `CONSUL_ENABLED=false` nothing happens.
+    """
+
+    def __init__(self, settings: Settings, *, reconcile_seconds: float = RECONCILE_SECONDS, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.enabled = settings.consul_enabled
+        self.is_registered = False
+        self._settings = settings
+        self._reconcile_seconds = reconcile_seconds
+        self._client: _Consul | None = None
+
+    async def on_start(self) -> None:
+        if self.enabled:
+            self._client = _Consul(self._settings)
+            self.add_future(self._keep_registered(self._client))
+
+    async def on_stop(self) -> None:
+        if self._client is None:
+            return
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                await self._client.agent.service.deregister(self._settings.node_id)
+        except CLIENT_ERRORS as error:
+            log.warning("consul_deregistration_failed", error=repr(error))
+        self.is_registered = False
+        await self._client.close()
+
+    async def probe(self) -> None:
+        """Ask Consul for its leader.
+
+        Raises:
+            ServiceUnavailable: it does not answer, or has none; the message says why.
+        """
+        if self._client is None:
+            raise ServiceUnavailable("Consul is not used: CONSUL_ENABLED=false")
+        try:
+            leader = await self._client.status.leader()
+        except CLIENT_ERRORS as error:
+            raise ServiceUnavailable(f"Consul is away: {str(error) or type(error).__name__}") from error
+        if not leader:
+            raise ServiceUnavailable("Consul has no leader")
+
+    async def _keep_registered(self, client: "_Consul") -> None:
+        delay = FIRST_RETRY_SECONDS
+        while not self.should_stop:
+            try:
+                await self._reconcile(client)
+                delay = FIRST_RETRY_SECONDS
+                await self.sleep(self._reconcile_seconds)
+            except CLIENT_ERRORS as error:
+                if self.is_registered or delay == FIRST_RETRY_SECONDS:
+                    log.warning("waiting_for_consul", error=repr(error))
+                self.is_registered = False
+                await self.sleep(delay)
+                delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+
+    async def _reconcile(self, client: "_Consul") -> None:
+        if self.is_registered and self._settings.node_id in await client.agent.services():
+            return
+        await client.agent.service.register(**registration(self._settings))
+        self.is_registered = True
+        log.info("registered_in_consul", service=SERVICE, id=self._settings.node_id)
+
+
+def registration(settings: Settings) -> dict[str, Any]:
+    """Return what Consul is told of this worker, as py-consul takes it."""
+    address = urlsplit(settings.advertised_url)
+    return {
+        "name": SERVICE,
+        "service_id": settings.node_id,
+        "address": address.hostname,
+        "port": address.port or (443 if address.scheme == "https" else 80),
+        "tags": list(TAGS),
+        "meta": {
+            "version": __version__,
+            "instance_id": settings.instance_id,
+            "environment": settings.environment,
+        },
+        "check": consul.Check.http(
+            f"{settings.advertised_url}/health", CHECK_INTERVAL, timeout=CHECK_TIMEOUT, deregister=DEREGISTER_AFTER
+        ),
+        "replace_existing_checks": True,
+    }
+
+
+class _Consul(consul.aio.Consul):  # type: ignore[misc]  # py-consul has no types
+    """py-consul's asyncio client on a session without the TLS arguments that aiohttp has deprecated."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(host=settings.consul_host, port=settings.consul_port, scheme="http", verify=True)
+        self.token = settings.consul_token or None  # the client itself prefers a variable of its own
+
+    def http_connect(self, host: str, port: int, scheme: str, verify: Any = True, cert: Any = None) -> "_HTTPClient":
+        return _HTTPClient(host, port, scheme)
+
+
+class _HTTPClient(consul.aio.HTTPClient):  # type: ignore[misc]  # as above
+    def __init__(self, host: str, port: int, scheme: str) -> None:
+        base.HTTPClient.__init__(self, host, port, scheme)
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS))

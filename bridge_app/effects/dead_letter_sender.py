@@ -1,0 +1,111 @@
+"""Dead letters on their way to Kafka: each is acknowledged before its record counts as done."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from bridge_app.domain.database_adapter.letters import Letter
+from bridge_app.runtime.catalogue import DEAD_LETTER_BYTES, CataloguePlan, new_topic
+from bridge_app.settings import Settings
+from bridge_app.topics import Topic, dead_letter_topic
+
+log = structlog.get_logger(__name__)
+
+FIRST_RETRY_SECONDS = 0.1
+LONGEST_RETRY_SECONDS = 5.0
+
+
+class DeadLetterSender:
+    """Sends dead letters with an idempotent producer, which is started when the first one is there.
+
+    `partitions_of` gives the partition count of the topic a letter comes from: its `.dlq` topic is created with the
+    same when it does not exist, which is so only for topics outside of the catalogue.
+    """
+
+    def __init__(self, settings: Settings, partitions_of: Callable[[str], int]) -> None:
+        self._settings = settings
+        self._partitions_of = partitions_of
+        self._producer: AIOKafkaProducer | None = None
+        self._existing: set[str] = set()
+
+    async def send(self, letters: Sequence[Letter]) -> None:
+        """Send letters and wait until all are acknowledged; while Kafka is away, without limit.
+
+        Raises:
+            KafkaError: Kafka refuses them for good.
+        """
+        delay = FIRST_RETRY_SECONDS
+        while letters:
+            try:
+                await self._send(letters)
+                return
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+                log.warning("dead_letters_retried", count=len(letters), error=repr(error), delay_seconds=delay)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+
+    async def close(self) -> None:
+        """Stop the producer."""
+        if self._producer is not None:
+            await self._producer.stop()
+            self._producer = None
+
+    async def _send(self, letters: Sequence[Letter]) -> None:
+        producer = await self._ensure_producer()
+        await self._ensure_topics({letter.topic: letter.source for letter in letters})
+        acknowledgements = [
+            await producer.send(
+                letter.topic,
+                key=letter.key,
+                value=letter.value,
+                timestamp_ms=letter.timestamp_ms,
+                headers=letter.headers,
+            )
+            for letter in letters
+        ]
+        await asyncio.gather(*acknowledgements)
+
+    async def _ensure_producer(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=list(self._settings.kafka_bootstrap_servers),
+                client_id=f"{self._settings.node_id}-dead-letters",
+                enable_idempotence=True,
+                max_request_size=DEAD_LETTER_BYTES,
+            )
+            try:
+                await producer.start()
+            except BaseException:
+                await producer.stop()
+                raise
+            self._producer = producer
+        return self._producer
+
+    async def _ensure_topics(self, sources: dict[str, str]) -> None:
+        unknown = {name: source for name, source in sources.items() if name not in self._existing}
+        if not unknown:
+            return
+        admin = AIOKafkaAdminClient(bootstrap_servers=list(self._settings.kafka_bootstrap_servers))
+        try:
+            await admin.start()
+            existing = set(await admin.list_topics())
+            response = await admin.create_topics(
+                [self._new_topic(name, source) for name, source in unknown.items() if name not in existing]
+            )
+            for name, code, *_rest in response.topic_errors:
+                if code not in (0, TopicAlreadyExistsError.errno):
+                    raise for_code(code)(f"cannot create topic {name}")
+        finally:
+            await admin.close()
+        self._existing.update(unknown)
+
+    def _new_topic(self, name: str, source: str) -> object:
+        topic = dead_letter_topic(Topic(source, None, partitions=self._partitions_of(source)))
+        plan = CataloguePlan({}, (), self._settings.kafka_topic_partitions, self._settings.kafka_replication_factor)
+        return new_topic(name, topic, plan)

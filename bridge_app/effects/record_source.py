@@ -1,0 +1,192 @@
+"""Records for the adapter: an aiokafka consumer that never waits for the database.
+
+The next batch is fetched while one is written. Offsets are committed by hand only, so what was not committed is
+delivered again: after a crash, after a rebalance, after a restart of the consumer.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import ConsumerStoppedError, KafkaError
+from mode import Service
+
+from bridge_app.domain.database_adapter.sorting import Reading
+from bridge_app.effects.intake import Intake
+from bridge_app.events.decoding import Record
+from bridge_app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+MIB = 1024 * 1024
+BATCH_BYTES = 8 * MIB
+#: How long a batch may hold up the reading before the partitions are paused. Pausing throws fetched data away, so it
+#: is for outages, not for the ordinary ups and downs.
+PATIENCE_SECONDS = 5.0
+POLL_MS = 500
+#: Records read without a break for others: some milliseconds.
+CHUNK = 200
+#: A topic that is created later is found within twice this time.
+METADATA_MS = 4000
+SESSION_MS = 15_000
+REBALANCE_MS = 30_000
+FIRST_RETRY_SECONDS = 0.5
+LONGEST_RETRY_SECONDS = 5.0
+
+
+class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """Hands out batches of the topics whose names match `pattern`, as a dynamic member of a consumer group.
+
+    `read` is called for each record as it is fetched. `finish` is awaited before partitions are given away: it must
+    end what is being written, in bounded time. It may still commit.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        pattern: str,
+        *,
+        read: Callable[[Record], Reading],
+        finish: Callable[[], Awaitable[None]],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._settings = settings
+        self._pattern = re.compile(pattern)
+        self._read_record = read
+        self._finish = finish
+        self._consumer: AIOKafkaConsumer | None = None
+        self._stopped_topics: set[str] = set()
+        self._intake = Intake(
+            batch_records=settings.adapter_batch_size,
+            batch_bytes=BATCH_BYTES,
+            linger_seconds=settings.adapter_linger_ms / 1000,
+        )
+        self.has_assignment = False
+        self.is_paused = False
+
+    @property
+    def fetched(self) -> int:
+        """How many records wait to be taken."""
+        return len(self._intake)
+
+    async def batch(self) -> list[Reading]:
+        """Return the next batch, in offset order per partition; the earlier one must be done with."""
+        return await self._intake.batch()
+
+    async def commit(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
+        """Commit the next offset of each partition.
+
+        A commit that fails is logged and left: the records come again, and storing them again changes nothing.
+        """
+        if self._consumer is None or not next_offsets:
+            return
+        try:
+            await self._consumer.commit(
+                {TopicPartition(topic, partition): offset for (topic, partition), offset in next_offsets.items()}
+            )
+        except KafkaError as error:
+            log.warning("adapter_commit_failed", error=repr(error))
+
+    def stop_topic(self, topic: str) -> None:
+        """Read a topic no further, until the worker restarts."""
+        self._stopped_topics.add(topic)
+        self._pause_stopped()
+
+    def partitions_of(self, topic: str) -> int:
+        """Return how many partitions a consumed topic has."""
+        found = self._consumer.partitions_for_topic(topic) if self._consumer else None
+        return len(found or ()) or self._settings.kafka_topic_partitions
+
+    async def on_stop(self) -> None:
+        await self._leave()
+
+    async def _leave(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        self.has_assignment = False
+        self._intake.drop()
+        if consumer is not None:
+            await consumer.stop()
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Called by aiokafka, which returns no records until the new assignment is there."""
+        self.has_assignment = False
+        self._intake.drop()
+        await self._finish()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Called by aiokafka, with none of the partitions paused."""
+        self.has_assignment = True
+        self.is_paused = False
+        self._pause_stopped()
+
+    @Service.task
+    async def _run(self) -> None:
+        delay = FIRST_RETRY_SECONDS
+        while not self.should_stop:
+            try:
+                self._consumer = await self._join()
+                delay = FIRST_RETRY_SECONDS
+                await self._read(self._consumer)
+            except ConsumerStoppedError:
+                return
+            except (KafkaError, OSError) as error:
+                log.warning("adapter_consumer_failed", error=repr(error), retry_seconds=delay)
+                await self._finish()
+                await self._leave()
+            await self.sleep(delay)
+            delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+
+    async def _join(self) -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=list(self._settings.kafka_bootstrap_servers),
+            client_id=f"{self._settings.node_id}-adapter",
+            group_id=self._settings.adapter_group,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            metadata_max_age_ms=METADATA_MS,
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=SESSION_MS // 5,
+            rebalance_timeout_ms=REBALANCE_MS,
+        )
+        try:
+            await consumer.start()
+        except BaseException:
+            await consumer.stop()
+            raise
+        consumer.subscribe(pattern=self._pattern, listener=self)
+        return consumer
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        while not self.should_stop:
+            room = self._room()
+            if room:
+                self._resume(consumer)
+            elif not self.is_paused:
+                if not await self._intake.taken(PATIENCE_SECONDS):
+                    self.is_paused = True
+                    consumer.pause(*consumer.assignment())
+                continue
+            # Polled while paused as well: a member that polls no more is expelled from the group.
+            fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=min(room, CHUNK) or 1)
+            # No await up to here: these records belong to the assignment of this moment.
+            for records in fetched.values():
+                self._intake.add(map(self._read_record, records))
+            await asyncio.sleep(0)  # getmany does not yield while there is something to be had
+
+    def _room(self) -> int:
+        if self._intake.size_bytes >= 2 * BATCH_BYTES:
+            return 0
+        return max(0, self._settings.adapter_fetch_ahead - len(self._intake))
+
+    def _resume(self, consumer: AIOKafkaConsumer) -> None:
+        if self.is_paused:
+            self.is_paused = False
+            consumer.resume(*(part for part in consumer.assignment() if part.topic not in self._stopped_topics))
+
+    def _pause_stopped(self) -> None:
+        if self._consumer is not None:
+            self._consumer.pause(*(part for part in self._consumer.assignment() if part.topic in self._stopped_topics))

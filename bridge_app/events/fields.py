@@ -1,0 +1,177 @@
+"""Rules for the fields of a JSON object, as data: what a value must be, and under which name it is kept.
+
+A rule reads one value: it returns the value as it is kept, which is the value itself unless a field inside was renamed,
+and adds what is wrong to `errors`. All errors of a body are found in one pass. Fields without a rule are kept as they
+are; a field that is null counts as not given. Numbers are never read from text, and true is not a number.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from bridge_app.errors import FieldError
+from bridge_app.json_values import Place, show
+from bridge_app.timestamps import parse_us
+
+Errors = list[FieldError]
+
+#: A field whose name ends so is a quantity wherever an object has rules.
+QUANTITY_SUFFIXES = ("_ms", "_mb", "_percent", "_seconds")
+MOST_ELEMENTS = 1000
+
+
+class Rule(Protocol):
+    """What one value must be."""
+
+    def read(self, value: Any, place: Place, errors: Errors) -> Any:
+        """Return the value as it is kept; add to `errors` what is wrong with it."""
+
+
+class Text(NamedTuple):
+    """Text of `least` to `most` characters; where at least one is asked for, blanks alone are refused."""
+
+    least: int = 0
+    most: int = 4096
+
+    def read(self, value: Any, place: Place, errors: Errors) -> Any:
+        if type(value) is not str:
+            errors.append(FieldError(show(place), "Expected str"))
+        elif not self.least <= len(value) <= self.most:
+            errors.append(FieldError(show(place), f"Expected str of {self.least} to {self.most} characters"))
+        elif self.least and (not value or value.isspace()):
+            errors.append(FieldError(show(place), "Expected str that is not blank"))
+        return value
+
+
+class Choice(NamedTuple):
+    """One of some words, in any case."""
+
+    words: tuple[str, ...]
+
+    def read(self, value: Any, place: Place, errors: Errors) -> Any:
+        if type(value) is not str:
+            errors.append(FieldError(show(place), "Expected str"))
+        elif value.lower() not in self.words:
+            errors.append(FieldError(show(place), f"Expected one of {', '.join(self.words)}"))
+        return value
+
+
+class Integer(NamedTuple):
+    """A whole number written without fraction."""
+
+    least: int
+    most: int
+
+    def read(self, value: Any, place: Place, errors: Errors) -> Any:
+        if type(value) is not int:
+            errors.append(FieldError(show(place), "Expected int"))
+        elif not self.least <= value <= self.most:
+            errors.append(FieldError(show(place), f"Expected int from {self.least} to {self.most}"))
+        return value
+
+
+class Number(NamedTuple):
+    """A finite number."""
+
+    least: float = 0.0
+    most: float = sys.float_info.max
+
+    def read(self, value: Any, place: Place, errors: Errors) -> Any:
+        if type(value) is not int and type(value) is not float:
+            errors.append(FieldError(show(place), "Expected number"))
+        elif not self.least <= value <= self.most:
+            open_end = self.most == sys.float_info.max
+            limits = f">= {self.least:g}" if open_end else f"from {self.least:g} to {self.most:g}"
+            errors.append(FieldError(show(place), f"Expected finite number {limits}"))
+        return value
+
+
+class Time(NamedTuple):
+    """An RFC 3339 time."""
+
+    def read(self, value: Any, place: Place, errors: Errors) -> Any:
+        if type(value) is not str:
+            errors.append(FieldError(show(place), "Expected str"))
+            return value
+        try:
+            parse_us(value)
+        except ValueError as error:
+            errors.append(FieldError(show(place), str(error)))
+        return value
+
+
+class Array(NamedTuple):
+    """A list; `element` None takes anything."""
+
+    element: Rule | None = None
+    most: int = MOST_ELEMENTS
+
+    def read(self, value: Any, place: Place, errors: Errors) -> Any:
+        if type(value) is not list:
+            errors.append(FieldError(show(place), "Expected array"))
+        elif len(value) > self.most:
+            errors.append(FieldError(show(place), f"Expected array of at most {self.most} elements"))
+        elif self.element is not None:
+            kept = [self.element.read(item, (place, index), errors) for index, item in enumerate(value)]
+            return kept if any(new is not old for new, old in zip(kept, value, strict=True)) else value
+        return value
+
+
+class Object(NamedTuple):
+    """An object. `aliases` are other names of fields: they are renamed unless the proper name is there too."""
+
+    fields: Mapping[str, Rule] = {}
+    required: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = {}
+
+    def read(self, value: Any, place: Place, errors: Errors) -> Any:
+        if type(value) is not dict:
+            errors.append(FieldError(show(place), "Expected object"))
+            return value
+        kept = _rename(value, self.aliases)
+        for name in self.required:
+            if kept.get(name) is None:
+                errors.append(FieldError(show((place, name)), "Missing required field"))
+        changed: dict[str, Any] = {}
+        for name, item in kept.items():
+            rule = self.fields.get(name)
+            if rule is None and name.endswith(QUANTITY_SUFFIXES):
+                rule = QUANTITY
+            if rule is not None and item is not None:
+                read = rule.read(item, (place, name), errors)
+                if read is not item:
+                    changed[name] = read
+        return {**kept, **changed} if changed else kept
+
+
+class Either(NamedTuple):
+    """A list or an object."""
+
+    array: Array
+    object: Object
+
+    def read(self, value: Any, place: Place, errors: Errors) -> Any:
+        if type(value) is list:
+            return self.array.read(value, place, errors)
+        if type(value) is dict:
+            return self.object.read(value, place, errors)
+        errors.append(FieldError(show(place), "Expected array or object"))
+        return value
+
+
+def _rename(value: dict[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
+    for alias, name in aliases.items():
+        if alias in value and value.get(name) is None:
+            value = {name if key == alias else key: item for key, item in value.items() if key != name}
+    return value
+
+
+QUANTITY = Number()
+NAME = Text(1, 100)
+IDENTIFIER = Text(1, 200)
+RELEASE = Text(1, 50)
+HOST = Text(1, 255)
+TEXT = Text()
+TIME = Time()
+ANY_ARRAY = Array()
+ANY_OBJECT = Object()

@@ -1,0 +1,119 @@
+"""JSON as the bridge takes it: strict in its syntax, and only what every store behind the bridge can hold.
+
+Refused are NaN and Infinity, lone surrogates, too deep nesting, U+0000 in text and numbers beyond 64 bits. Postgres
+cannot store U+0000, orjson writes neither longer integers nor deeper nesting than 254 levels.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
+
+import msgspec
+
+from bridge_app.errors import FieldError, MalformedBody
+
+BODY_LEVELS = 32
+INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+#: More errors of one body than this are not told: the answer stays smaller than the question.
+MAX_ERRORS = 100
+
+#: Where a value stands: the place around it and its name or index there; None is the whole body.
+Place: TypeAlias = "tuple[Place, str | int] | None"
+
+_decode = msgspec.json.Decoder().decode
+
+
+def show(place: Place) -> str:
+    """Return a place as in `$.service_info.capabilities[2]`."""
+    if place is None:
+        return "$"
+    around, name = place
+    return f"{show(around)}[{name}]" if isinstance(name, int) else f"{show(around)}.{name}"
+
+
+def parse_body(body: bytes, levels: int = BODY_LEVELS) -> Any:
+    """Read the body of a request. Integers keep their value, also beyond 64 bits: `unstorable` finds those.
+
+    Raises:
+        MalformedBody: empty, not JSON, invalid UTF-8, a lone surrogate, NaN or Infinity, nested deeper than `levels`.
+    """
+    if not body:
+        raise MalformedBody("The body is empty, expected JSON")
+    try:
+        value = _decode(body)
+    except msgspec.ValidationError:
+        value = _parse_huge_numbers(body)
+    except RecursionError as error:
+        raise _nested_deeper(levels) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedBody(f"The body is not valid JSON: {error}") from error
+    if too_deep(body, value, levels):
+        raise _nested_deeper(levels)
+    return value
+
+
+def _parse_huge_numbers(body: bytes) -> Any:
+    """Read a body again in which msgspec found a number out of range, so that its place can be named."""
+    try:
+        return json.loads(body, parse_int=_parse_int, parse_constant=refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise MalformedBody(f"The body is not valid JSON: {error}") from error
+
+
+def _parse_int(digits: str) -> float:
+    return int(digits) if len(digits) < 400 else math.inf
+
+
+def refuse_constant(name: str) -> None:
+    """Refuse NaN and Infinity, which the standard library takes for JSON."""
+    raise json.JSONDecodeError("no JSON", name, 0)
+
+
+def _nested_deeper(levels: int) -> MalformedBody:
+    return MalformedBody(f"The body is nested deeper than {levels} levels", details={"limit": levels})
+
+
+def too_deep(text: bytes, value: Any, levels: int) -> bool:
+    """Tell whether the value read from `text` has more than `levels` levels of objects and arrays."""
+    if text.count(b"{") + text.count(b"[") <= levels:
+        return False
+    containers = _containers([value])
+    for _ in range(levels):
+        if not containers:
+            return False
+        containers = [inner for outer in containers for inner in _containers(_items(outer))]
+    return bool(containers)
+
+
+def unstorable(value: Any) -> Iterator[FieldError]:
+    """Find every U+0000 in text and names, and every number beyond 64 bits."""
+    for place, leaf in leaves(value):
+        kind = type(leaf)
+        if kind is str:
+            if "\0" in leaf:
+                yield FieldError(show(place), "Expected str without U+0000")
+        elif (kind is int and not INT_MIN <= leaf <= INT_MAX) or (kind is float and not math.isfinite(leaf)):
+            yield FieldError(show(place), "Expected a number of at most 64 bits")
+
+
+def leaves(value: Any, place: Place = None) -> Iterator[tuple[Place, Any]]:
+    """Return every value that is no container, with its place; a field's name counts as a value of its object."""
+    kind = type(value)
+    if kind is dict:
+        for name, item in value.items():
+            yield place, name
+            yield from leaves(item, (place, name))
+    elif kind is list:
+        for index, item in enumerate(value):
+            yield from leaves(item, (place, index))
+    else:
+        yield place, value
+
+
+def _items(container: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return container.values() if isinstance(container, dict) else container
+
+
+def _containers(values: Iterable[Any]) -> list[dict[str, Any] | list[Any]]:
+    return [value for value in values if isinstance(value, dict | list)]

@@ -1,0 +1,12 @@
+"""HTTP: Faust web views over one aiohttp application, one port for all routes (conventions §5).
+
+    server      the driver: limits, the port, nothing served that is not ours
+    middleware  every request passes it: ids in and out, the time limit, every error rendered in one form
+    context     what is known of a request
+    answers     the wrapper {success, data, error, metadata}
+    bodies      a JSON body, checked in the order of the specification
+    queries     query parameters
+    views       the base of all views
+
+Each further module holds the views of one domain and has one `register(app, ...)`, which gets its dependencies.
+"""

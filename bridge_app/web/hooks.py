@@ -1,0 +1,102 @@
+"""POST /hooks/*: services report what happened to them (hooks §1, §2)."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+import faust
+import structlog
+from aiohttp import web
+
+from bridge_app.clock import Clock
+from bridge_app.domain.hooks import LIFECYCLE, Arrival, HookRoute, accept, hook_id, is_correlation_id
+from bridge_app.events.envelope import Event, Identity
+from bridge_app.web.answers import Answers
+from bridge_app.web.bodies import read_json
+from bridge_app.web.context import RequestContext, context_of
+from bridge_app.web.queries import flag
+from bridge_app.web.views import View
+
+log = structlog.get_logger(__name__)
+
+Analyse = Callable[[Event], dict[str, Any]]
+
+
+class Publish(Protocol):
+    """Returns when every event is durable; raises ServiceUnavailable or PayloadTooLarge when none is accepted."""
+
+    def __call__(self, events: Sequence[tuple[str, Event]]) -> Awaitable[None]: ...
+
+
+class HookReceiver:
+    """Takes one hook: checked, made an event, published, answered. `analyse` may fail, the hook does not."""
+
+    def __init__(
+        self,
+        *,
+        answers: Answers,
+        publish: Publish,
+        analyse: Analyse,
+        identity: Identity,
+        clock: Clock,
+        new_uuid: Callable[[], str],
+    ) -> None:
+        self._answers = answers
+        self._publish = publish
+        self._analyse = analyse
+        self._identity = identity
+        self._clock = clock
+        self._new_uuid = new_uuid
+
+    async def receive(self, request: web.Request, route: HookRoute) -> web.Response:
+        """Answer a POST of one hook."""
+        context = context_of(request)
+        dry_run = flag(request, "dry_run")
+        body = await read_json(request)
+        _adopt_correlation(context, body)
+        event = accept(route, body, self._arrival(context))
+        if not dry_run:
+            await self._publish([(route.topic, event)])
+        data = {
+            "hook_id": None if dry_run else hook_id(event.event_id),
+            "correlation_id": event.correlation_id,
+            "processing_status": "validated" if dry_run else "completed",
+            "event_published": not dry_run,
+            "intelligence_analysis": self._analysis(event),
+            "processing_time_ms": self._answers.elapsed_ms(context),
+        }
+        return self._answers.success(request, data)
+
+    def _arrival(self, context: RequestContext) -> Arrival:
+        return Arrival(
+            event_id=self._new_uuid(),
+            time_us=self._clock.now_us(),
+            trace_id=context.trace_id,
+            correlation_id=context.given_correlation_id,
+            own_correlation_id=context.correlation_id,
+            identity=self._identity,
+        )
+
+    def _analysis(self, event: Event) -> dict[str, Any]:
+        try:
+            return self._analyse(event)
+        except Exception as error:  # the analysis is a courtesy: whatever is wrong with it, the hook was accepted
+            log.warning("analysis_failed", event_id=event.event_id, error=repr(error))
+            return {"patterns_discovered": [], "recommendations": [], "reason": "The analysis failed"}
+
+
+def _adopt_correlation(context: RequestContext, body: Any) -> None:
+    """Let the answer carry the body's correlation, also when the body is refused for something else."""
+    given = body.get("correlation_id") if isinstance(body, dict) else None
+    if isinstance(given, str) and is_correlation_id(given):
+        context.correlation_id = given
+
+
+def register(app: faust.App, receiver: HookReceiver) -> None:
+    """Add the routes of hooks."""
+
+    @app.page("/hooks/service/lifecycle")
+    class LifecycleHook(View):
+        """A service started, stopped, or changed its health."""
+
+        async def post(self, request: web.Request) -> web.Response:
+            return await receiver.receive(request, LIFECYCLE)

@@ -1,0 +1,32 @@
+"""kill -9 at random points under load: table, changelog and recount agree, every derived event has one id."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.lab.laboratory import Laboratory
+
+KILLS = [pytest.param(3, id="3 kills"), pytest.param(15, id="15 kills", marks=pytest.mark.chaos_long)]
+BACKLOG = 12_000
+
+
+@pytest.mark.parametrize("kills", KILLS)
+@pytest.mark.parametrize("disk", ["kept", "wiped"])
+async def test_table_changelog_and_recount_agree_after_kill_9_under_load(
+    kafka_servers: str, tmp_path: Path, disk: str, kills: int
+) -> None:
+    async with Laboratory(kafka_servers, tmp_path) as lab:
+        await lab.create_topics()
+        worker = lab.worker()
+        async with lab.under_load(keys=4_000, per_second=6_000, backlog=BACKLOG):
+            for _ in range(kills):
+                worker.start()
+                await lab.until_derived(lab.rng.randrange(1, BACKLOG))
+                await lab.kill(worker)
+                if disk == "wiped":
+                    worker.wipe()
+            worker.start()
+        await lab.until_committed()
+        assert await worker.terminate() == 0
+
+        (await lab.audit()).assert_sound()

@@ -1,0 +1,57 @@
+"""A key that was forgotten stays forgotten, and its tombstone reaches the changelog."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.lab.laboratory import Laboratory
+from tests.lab.load import event
+
+KEYS = 200
+
+
+@pytest.mark.parametrize("disk", ["kept", "wiped"])
+async def test_forgotten_keys_do_not_come_back_after_kill_9_and_their_tombstones_reach_the_changelog(
+    kafka_servers: str, tmp_path: Path, disk: str
+) -> None:
+    async with Laboratory(kafka_servers, tmp_path, partitions=1) as lab:
+        await lab.create_topics()
+        kept = [event("kept", f"kept{number}", number) for number in range(4)]
+        first = [event(f"k{number}", f"set{number}", 1) for number in range(KEYS)]
+        forget = [event(f"k{number}", f"forget{number}", -1) for number in range(KEYS)]
+        worker = lab.worker()
+        await lab.send([*first, kept[0]])
+        worker.start()
+        await lab.until_derived_is(KEYS + 1)
+        await lab.send(forget)
+        await lab.until_derived_is(2 * KEYS + 1)
+        await lab.send([kept[1]])
+        await lab.until_derived_is(2 * KEYS + 2)
+        await lab.kill(worker)  # commits come once a second: most of it will be replayed
+        if disk == "wiped":
+            worker.wipe()
+
+        worker.start()
+        await lab.send(kept[2:])
+        await lab.until_committed()
+        assert await worker.terminate() == 0
+
+        (await lab.audit()).assert_sound()
+        assert await lab.states() == {b"kept": [4, 6]}
+        changelog = await lab.cluster.read(f"{lab.group}-counts-changelog")
+        buried = {record.key for record in changelog if record.value is None}
+        assert buried == {one.key for one in forget}
+
+
+async def test_a_forgotten_key_that_is_used_again_starts_from_nothing(kafka_servers: str, tmp_path: Path) -> None:
+    async with Laboratory(kafka_servers, tmp_path, partitions=1) as lab:
+        await lab.create_topics()
+        worker = lab.worker().start()
+        await lab.send([event("k", "a", 5), event("k", "b", -1)])
+        await lab.until_derived_is(2)
+        await lab.send([event("k", "c", 7)])
+        await lab.until_committed()
+        assert await worker.terminate() == 0
+
+        assert await lab.states() == {b"k": [1, 7]}
+        (await lab.audit()).assert_sound()

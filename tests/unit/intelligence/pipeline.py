@@ -1,0 +1,125 @@
+"""Both stages over plain values: hooks go in, what is published comes out, as it would travel through Kafka."""
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid5
+
+import msgspec
+import orjson
+
+from bridge_app.domain.intelligence.detectors import SeriesState, StartConfig, StartDetectors
+from bridge_app.events.envelope import Derived, Event, Identity, Position, derive
+
+ENVIRONMENT = "unit"
+IDENTITY = Identity("omninode-bridge", "1.0.0", "here-1", "node-1", ENVIRONMENT)
+START_US = 1_700_000_000_000_000
+SECOND = 1_000_000
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[SeriesState] = msgspec.msgpack.Decoder(SeriesState)
+
+
+def lifecycle(
+    change: str,
+    service: str,
+    *,
+    n: int = 0,
+    time_us: int = START_US,
+    instance: str | None = None,
+    startup_time_ms: float | None = None,
+    steps: Sequence[dict[str, Any]] = (),
+    correlation_id: str = "correlation",
+    payload: dict[str, Any] | None = None,
+) -> Event:
+    """Return a lifecycle event; `n` makes its id, and its offset on partition 0."""
+    body: dict[str, Any] = {
+        "service_info": {"name": service, "version": "1.0.0", "instance_id": instance or f"{service}-1"},
+        **(payload or {}),
+    }
+    if startup_time_ms is not None or steps:
+        body["startup_info"] = {"startup_time_ms": startup_time_ms, "initialization_steps": list(steps)}
+    return Event(
+        event_id=str(uuid5(UUID(int=0), str(n))),
+        event_type=f"service.lifecycle.{change}",
+        time_us=time_us,
+        correlation_id=correlation_id,
+        trace_id="1" * 32,
+        partition_key=service,
+        environment=ENVIRONMENT,
+        payload=body,
+        position=Position("hooks.service_lifecycle", 0, n, time_us // 1000),
+    )
+
+
+def through_kafka(derived: Derived) -> Event:
+    """Return the event as its consumer reads it: nothing but JSON has survived."""
+    event = derive(derived, IDENTITY)
+    return msgspec.structs.replace(event, payload=orjson.loads(orjson.dumps(event.payload)))
+
+
+class Pipeline:
+    """An environment with a clock of its own; `published` holds all events of both topics, in order."""
+
+    def __init__(self, **config: Any) -> None:
+        self.detectors = StartDetectors(StartConfig(environment=ENVIRONMENT, **config))
+        self.states: dict[str, SeriesState] = {}
+        self.published: list[Event] = []
+        self.observed: list[tuple[str, Event]] = []
+        self.now_us = START_US
+        self._numbers = count()
+
+    def start(self, service: str, startup_time_ms: float | None = None, **fields: Any) -> list[Event]:
+        """Report a start; return what is published for it."""
+        return self.report("started", service, startup_time_ms=startup_time_ms, **fields)
+
+    def report(self, change: str, service: str, **fields: Any) -> list[Event]:
+        """Report a change at the pipeline's time; return what is published for it."""
+        event = lifecycle(change, service, n=next(self._numbers), **{"time_us": self.now_us, **fields})
+        return self.take(event)
+
+    def take(self, event: Event) -> list[Event]:
+        """Run one event through both stages."""
+        found: list[Event] = []
+        for derived in self.detectors.observe(event):
+            found += self.apply(derived.key, through_kafka(derived))
+        return found
+
+    def apply(self, key: str, observation: Event) -> list[Event]:
+        """Run one observation through stage 2."""
+        self.observed.append((key, observation))
+        state, derived = self.detectors.step(key, self.states.get(key), observation)
+        return self._keep(key, state, derived)
+
+    def wait(self, seconds: float, *, tick: bool = True) -> list[Event]:
+        """Let time pass, with a tick at its end; return what is published because of it."""
+        self.now_us += round(seconds * SECOND)
+        return self.tick() if tick else []
+
+    def tick(self) -> list[Event]:
+        """Let every deadline that has come elapse, as the runtime does."""
+        found: list[Event] = []
+        for key in sorted(self.states):
+            while (due := self.detectors.due(self.states[key])) is not None and due <= self.now_us:
+                state, derived = self.detectors.elapse(key, self.states[key], self.now_us)
+                assert state is not None
+                assert self.detectors.due(state) != due, "the deadline must move on"
+                found += self._keep(key, state, derived)
+        return found
+
+    def patterns(self, pattern_type: str) -> list[dict[str, Any]]:
+        """Return what was published about patterns of a type: the `pattern_info` of each event."""
+        infos = [event.payload["pattern_info"] for event in self.published if "pattern_info" in event.payload]
+        return [info for info in infos if info["pattern_type"] == pattern_type]
+
+    def _keep(self, key: str, state: SeriesState | None, derived: Sequence[Derived]) -> list[Event]:
+        if state is not None:
+            self.states[key] = _decoder.decode(_encoder.encode(state))
+        events = [through_kafka(one) for one in derived]
+        self.published += events
+        return events
+
+
+def size(state: SeriesState) -> int:
+    """Return the encoded size of a state, in bytes."""
+    return len(_encoder.encode(state))

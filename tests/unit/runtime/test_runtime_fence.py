@@ -1,0 +1,49 @@
+"""The fence is down for another generation, and for good once the process was frozen."""
+
+import pytest
+
+from bridge_app.errors import Fenced
+from bridge_app.runtime.fence import Fence
+
+SESSION = 6.0
+
+
+class World:
+    """What the fence looks at."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.generation = 1
+        self.fence = Fence(session_timeout=SESSION, monotonic=lambda: self.now, generation=lambda: self.generation)
+
+
+def test_a_batch_of_the_present_generation_may_be_written() -> None:
+    world = World()
+    world.fence.check(1)
+    assert not world.fence.is_down
+
+
+@pytest.mark.parametrize("generation", [0, 2])
+def test_a_batch_of_another_generation_may_not(generation: int) -> None:
+    with pytest.raises(Fenced, match="moved on"):
+        World().fence.check(generation)
+
+
+def test_a_pause_of_half_a_session_is_tolerated_and_a_longer_one_is_not() -> None:
+    world = World()
+    world.now = SESSION / 2
+    world.fence.check(1)
+    world.now += SESSION / 2 + 0.1
+    with pytest.raises(Fenced, match=r"frozen for 3\.1 s"):
+        world.fence.check(1)
+
+
+def test_a_fence_that_went_down_stays_down() -> None:
+    world = World()
+    world.now = SESSION
+    world.fence.beat()
+    world.now += 0.1
+    world.fence.beat()
+    assert world.fence.is_down
+    with pytest.raises(Fenced):
+        world.fence.check(1)
