@@ -21,8 +21,8 @@ from bridge_app.effects.event_store import EventStore
 from bridge_app.effects.postgres import Postgres
 from bridge_app.effects.record_source import RecordSource
 from bridge_app.errors import MigrationError, PoisonRecord
-from bridge_app.events.decoding import Record
 from bridge_app.events.envelope import Identity
+from bridge_app.events.record import Record
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)

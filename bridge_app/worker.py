@@ -25,9 +25,9 @@ from bridge_app.effects.publisher import Publisher
 from bridge_app.errors import PoisonRecord, SettingsError
 from bridge_app.events.decoding import decode
 from bridge_app.events.envelope import Identity
+from bridge_app.events.record import Record
 from bridge_app.health import SERVICE_NAME, Facts, Health
 from bridge_app.runtime.app import BridgeApp
-from bridge_app.runtime.batches import Record
 from bridge_app.runtime.view import TopicTail
 from bridge_app.settings import Settings
 from bridge_app.web import health as health_routes

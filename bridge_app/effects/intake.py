@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from bridge_app.domain.database_adapter.sorting import Reading
-from bridge_app.events.decoding import Record
+from bridge_app.events.record import Record
 
 
 class Intake:

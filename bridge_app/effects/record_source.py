@@ -16,7 +16,7 @@ from mode import Service
 
 from bridge_app.domain.database_adapter.sorting import Reading
 from bridge_app.effects.intake import Intake
-from bridge_app.events.decoding import Record
+from bridge_app.events.record import Record
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)

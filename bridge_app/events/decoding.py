@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
@@ -16,6 +16,7 @@ from bridge_app.domain.hooks import ROUTES, Arrival, HookRoute, accept
 from bridge_app.errors import PoisonRecord, ValidationError
 from bridge_app.events.envelope import Event, Position, text_headers
 from bridge_app.events.foreign import header_correlation, header_event_id, header_trace, read_foreign
+from bridge_app.events.record import Record
 from bridge_app.events.trace import is_trace_id
 from bridge_app.json_values import leaves, refuse_constant, show, too_deep
 
@@ -25,25 +26,6 @@ RECORD_LEVELS = 100
 _is_uuid = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CANONICAL_TIME = len("2024-01-15T10:30:00.500000Z")
-
-
-class Record(Protocol):
-    """One Kafka record, as aiokafka reads it; `timestamp` in milliseconds since the epoch."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 def decode(record: Record) -> Event:

@@ -5,31 +5,14 @@ partition removes both: the event's value is the list of records as the client r
 Decoding is the agent's, record by record, so one bad record is one bad record and not a bad batch.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import faust
 from faust.types import TP, EventT
 from faust.types.tuples import ConsumerMessage
 
-
-class Record(Protocol):
-    """One Kafka record, as aiokafka reads it; `timestamp` in milliseconds since the epoch."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+from bridge_app.events.record import Record
 
 
 class BatchMessage(ConsumerMessage):

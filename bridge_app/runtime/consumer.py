@@ -17,7 +17,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from bridge_app.errors import Fenced
-from bridge_app.runtime.batches import Record, new_batch
+from bridge_app.events.record import Record
+from bridge_app.runtime.batches import new_batch
 from bridge_app.runtime.books import Books
 from bridge_app.runtime.producer import BatchProducer
 

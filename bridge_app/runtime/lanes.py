@@ -17,7 +17,8 @@ import faust
 import structlog
 from faust.types import TP, EventT
 
-from bridge_app.runtime.batches import BatchMessage, Record
+from bridge_app.events.record import Record
+from bridge_app.runtime.batches import BatchMessage
 
 if TYPE_CHECKING:
     from bridge_app.runtime.app import BridgeApp

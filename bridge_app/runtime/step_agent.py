@@ -28,7 +28,8 @@ from bridge_app.domain import Outcome
 from bridge_app.domain.database_adapter.letters import Failure, dead_letter
 from bridge_app.errors import PoisonRecord
 from bridge_app.events.envelope import Derived, derive, encode
-from bridge_app.runtime.batches import BatchMessage, Record, raw_batches
+from bridge_app.events.record import Record
+from bridge_app.runtime.batches import BatchMessage, raw_batches
 from bridge_app.runtime.due import DueIndex
 from bridge_app.runtime.lanes import Lanes
 from bridge_app.runtime.producer import Send

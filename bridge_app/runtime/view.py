@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from bridge_app.clock import Clock
-from bridge_app.runtime.batches import Record
+from bridge_app.events.record import Record
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ import msgspec
 from bridge_app.domain import Outcome
 from bridge_app.errors import PoisonRecord
 from bridge_app.events.envelope import Cause, Derived
-from bridge_app.runtime.batches import Record
+from bridge_app.events.record import Record
 from bridge_app.runtime.step_agent import StepAgent, Timers
 from bridge_app.runtime.ticks import TICK_TYPE, Ticker
 from bridge_app.timestamps import parse_us

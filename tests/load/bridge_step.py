@@ -11,8 +11,8 @@ import msgspec
 from bridge_app.domain import Outcome
 from bridge_app.errors import PoisonRecord
 from bridge_app.events.envelope import Identity
+from bridge_app.events.record import Record
 from bridge_app.runtime.app import BridgeApp
-from bridge_app.runtime.batches import Record
 from bridge_app.runtime.step_agent import StepAgent
 from bridge_app.settings import Settings
 from bridge_app.topics import Topic

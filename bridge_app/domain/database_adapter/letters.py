@@ -10,8 +10,9 @@ from bridge_app import ids
 from bridge_app.domain.database_adapter.records import Entry
 from bridge_app.domain.database_adapter.rows import LetterRow
 from bridge_app.errors import PoisonRecord
-from bridge_app.events.decoding import Record, decode
+from bridge_app.events.decoding import decode
 from bridge_app.events.envelope import Event, Identity, encode, text_headers
+from bridge_app.events.record import Record
 from bridge_app.json_values import leaves, too_deep
 from bridge_app.timestamps import format_us, parse_us, to_datetime
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from bridge_app.events.decoding import Record
+from bridge_app.events.record import Record
 
 Partition: TypeAlias = tuple[str, int]
 

@@ -10,8 +10,9 @@ from bridge_app.domain.database_adapter import patterns
 from bridge_app.domain.database_adapter.rows import EventRow, LetterRow, PatternRow
 from bridge_app.domain.database_adapter.values import milliseconds, plain_text
 from bridge_app.errors import PoisonRecord
-from bridge_app.events.decoding import Record, decode
+from bridge_app.events.decoding import decode
 from bridge_app.events.envelope import Event
+from bridge_app.events.record import Record
 from bridge_app.timestamps import to_datetime
 
 UNTYPED = "unknown"

@@ -8,7 +8,7 @@ from bridge_app.domain.database_adapter.limit import DeadLetterLimit
 from bridge_app.domain.database_adapter.records import Entry, read_event, read_untyped_event
 from bridge_app.domain.database_adapter.subscription import Subscription
 from bridge_app.errors import PoisonRecord
-from bridge_app.events.decoding import Record
+from bridge_app.events.record import Record
 
 
 class Reading(NamedTuple):

@@ -55,3 +55,29 @@ async def test_a_forgotten_key_that_is_used_again_starts_from_nothing(kafka_serv
 
         assert await lab.states() == {b"k": [1, 7]}
         (await lab.audit()).assert_sound()
+
+
+async def test_a_replay_finds_the_history_of_a_key_that_was_forgotten_just_before_the_kill(
+    kafka_servers: str, tmp_path: Path
+) -> None:
+    """Half of the graves outlive the kill. Were they tombstones, the replay would derive other contents."""
+    async with Laboratory(kafka_servers, tmp_path, partitions=1) as lab:
+        await lab.create_topics()
+        worker = lab.worker()
+        await lab.send(event(f"k{number}", f"set{number}", 1) for number in range(KEYS))
+        worker.start()
+        await lab.until_committed()
+        assert await worker.terminate() == 0
+        keys = range(KEYS)
+        again = [event(f"k{number}", f"again{number}", 1) for number in keys]
+        forget = [event(f"k{number}", f"forget{number}", -1) for number in keys]
+        await lab.send([*again, *forget])
+
+        assert await worker.start(LAB_KILL_AT="during_changelog").exit_code() == -9
+        await lab.cluster.expel(lab.group, worker.name)
+        worker.start()
+        await lab.until_committed()
+        assert await worker.terminate() == 0
+
+        (await lab.audit()).assert_sound()
+        assert await lab.states() == {}

@@ -8,7 +8,8 @@ from typing import Any, cast
 import pytest
 from faust.types import TP
 
-from bridge_app.runtime.batches import BatchMessage, Record, new_batch
+from bridge_app.events.record import Record
+from bridge_app.runtime.batches import BatchMessage, new_batch
 from bridge_app.runtime.lanes import MAX_QUEUED_RECORDS, MAX_STEP_RECORDS, Lanes
 from tests.lab.waiting import eventually
 
