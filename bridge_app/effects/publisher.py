@@ -10,6 +10,7 @@ from aiokafka.errors import (
     KafkaError,
     MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
+    ProducerClosed,
     ProducerFenced,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
@@ -33,8 +34,9 @@ FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 5.0
 STOP_SECONDS = 5.0
 
-#: The broker waits for a batch that it refused or never saw: nothing of this producer gets to the partition any more.
-SEQUENCE_LOST = (OutOfOrderSequenceNumber, UnknownProducerId, ProducerFenced)
+#: The broker waits for a batch that it refused or never saw, and nothing of this producer gets to the partition any
+#: more; or another request has noticed that already, and the producer is closed.
+PRODUCER_LOST = (OutOfOrderSequenceNumber, UnknownProducerId, ProducerFenced, ProducerClosed)
 
 
 class Publisher(Service):
@@ -122,10 +124,9 @@ class Publisher(Service):
             producer = self._producer
             if producer is None:
                 raise ServiceUnavailable("Kafka is not reachable")
-            pending = await self._send(producer, events)
             try:
-                await asyncio.gather(*pending)
-            except SEQUENCE_LOST:
+                await asyncio.gather(*await self._send(producer, events))
+            except PRODUCER_LOST:
                 await asyncio.shield(self._renew(producer))
             except KafkaError:
                 self._renew(producer)

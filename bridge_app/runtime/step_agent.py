@@ -57,7 +57,7 @@ class Timers(NamedTuple, Generic[S, E]):
 
 @dataclass
 class AgentCounts:
-    """What an agent has done since the start of the worker."""
+    """What an agent has done since the start of the worker. `applied` and `skipped` count events, but no ticks."""
 
     applied: int = 0
     skipped: int = 0
@@ -164,13 +164,12 @@ class _Work(Generic[S, E]):
                 self._tick(now, record.offset)
         except PoisonRecord as error:
             self._set_aside(record, error, with_letter=True)
-        else:
-            agent.counts.applied += 1
 
     def _apply(self, record: Record, event: E) -> None:
         key = record.key
         if self._agent.table is None:
             self._send(self._agent.step("" if key is None else _text(key), None, event).derived)
+            self._agent.counts.applied += 1
             return
         if not key or key.startswith(RESERVED_PREFIX):
             raise PoisonRecord("INVALID_PAYLOAD", "the record has no usable key", {"path": "key"})
@@ -179,6 +178,7 @@ class _Work(Generic[S, E]):
             self._agent.counts.skipped += 1
             return
         self._keep(key, row, self._agent.step(_text(key), row.state, event), record.offset)
+        self._agent.counts.applied += 1
 
     def _tick(self, now: int, offset: int) -> None:
         assert self._due is not None

@@ -10,6 +10,7 @@
     load         seeded events
     oracle       recount the source topics, compare everything with it
     waiting      wait for a condition, with a deadline
+    marks        the mark of the long variants
     laboratory   one experiment: a prefix, a folder, a seed, its workers
 
 The oracle and the load import nothing of the bridge.

@@ -5,7 +5,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import GroupCoordinatorNotAvailableError, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.group import LeaveGroupRequest
 
 from tests.lab.waiting import eventually
@@ -76,12 +76,18 @@ class Cluster:
 
     async def committed(self, group: str) -> dict[TopicPartition, int]:
         """Return the committed offset of every partition that has one."""
-        found: Mapping[TopicPartition, Any] = await self._admin.list_consumer_group_offsets(group)
+        try:
+            found: Mapping[TopicPartition, Any] = await self._admin.list_consumer_group_offsets(group)
+        except GroupCoordinatorNotAvailableError:  # the broker is new, and makes its topic of groups when first asked
+            return {}
         return {tp: committed.offset for tp, committed in found.items() if committed.offset >= 0}
 
     async def members(self, group: str) -> dict[str, str]:
         """Return the member id of every client id of a group."""
-        (response,) = await self._admin.describe_consumer_groups([group])
+        try:
+            (response,) = await self._admin.describe_consumer_groups([group])
+        except GroupCoordinatorNotAvailableError:  # as above
+            return {}
         return {member[1]: member[0] for member in response.groups[0][5]}
 
     async def expel(self, group: str, client_id: str) -> None:

@@ -7,9 +7,10 @@ import pytest
 from tests.lab.kill_points import FROZEN
 from tests.lab.laboratory import Laboratory
 from tests.lab.load import numbered
+from tests.lab.marks import LONG
 from tests.lab.waiting import eventually
 
-FREEZES = [pytest.param(1, id="once"), pytest.param(6, id="6 times", marks=pytest.mark.chaos_long)]
+FREEZES = [pytest.param(1, id="once"), pytest.param(6, id="6 times", marks=LONG)]
 PER_SECOND = 4_000
 BACKLOG = 10_000
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.lab.laboratory import Laboratory
+from tests.lab.marks import LONG
 from tests.lab.worker import Worker
 
-CYCLES = [pytest.param(3, id="3 cycles"), pytest.param(12, id="12 cycles", marks=pytest.mark.chaos_long)]
+CYCLES = [pytest.param(3, id="3 cycles"), pytest.param(12, id="12 cycles", marks=LONG)]
 #: Two workers do about 10,000 events per second and core: there is a backlog as long as they come and go.
 STEP_MICROS = 100
 BACKLOG = 10_000

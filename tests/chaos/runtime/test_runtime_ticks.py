@@ -12,12 +12,13 @@ import pytest
 
 from tests.lab.laboratory import TIMING, Laboratory
 from tests.lab.load import Event, event
+from tests.lab.marks import LONG
 from tests.lab.oracle import ring
 from tests.lab.waiting import eventually
 
 ALARMS = 6_000
 WITHIN_SECONDS = 4
-KILLS = [pytest.param(2, id="2 kills"), pytest.param(10, id="10 kills", marks=pytest.mark.chaos_long)]
+KILLS = [pytest.param(2, id="2 kills"), pytest.param(10, id="10 kills", marks=LONG)]
 
 
 def settings(rng: random.Random, count: int, *, within: float) -> Iterator[Event]:
@@ -36,10 +37,9 @@ async def until_all_rang(lab: Laboratory, *, seconds: float = 30.0) -> None:
     await eventually(all_rang, "a tick behind every alarm", seconds=seconds)
 
 
-@pytest.mark.parametrize("disk", ["kept", "wiped"])
 @pytest.mark.parametrize("kills", KILLS)
-async def test_alarms_ring_once_and_in_order_across_kill_9(
-    kafka_servers: str, tmp_path: Path, disk: str, kills: int
+async def test_alarms_ring_once_and_in_order_across_kill_9_with_the_disk_kept_and_wiped(
+    kafka_servers: str, tmp_path: Path, kills: int
 ) -> None:
     async with Laboratory(kafka_servers, tmp_path, module=TIMING, partitions=2) as lab:
         await lab.create_topics()
@@ -47,10 +47,10 @@ async def test_alarms_ring_once_and_in_order_across_kill_9(
         alarms = settings(lab.rng, ALARMS, within=within)
         sending = asyncio.create_task(lab.send(alarms, per_second=ALARMS // (2 * kills)))
         worker = lab.worker().start()
-        for _ in range(kills):
+        for life in range(kills):
             await lab.until_derived(lab.rng.randrange(1, ALARMS // (4 * kills)))
             await lab.kill(worker)
-            if disk == "wiped":
+            if life % 2:
                 worker.wipe()
             worker.start()
         await sending
