@@ -164,8 +164,8 @@ class StateTable(faust.Table[bytes, bytes], Generic[S]):
         await super().on_recovery_completed(active_tps, standby_tps)
         try:
             await self._check_watermarks({tp.partition for tp in active_tps})
-        except StateMismatch as error:
-            self.app.halt(error)
+        except Exception as error:  # Faust discards whatever a table raises here, and would go on unchecked
+            await self.app.crash(error)
 
     async def _check_watermarks(self, partitions: set[int]) -> None:
         marks = {

@@ -35,6 +35,12 @@ class Cluster:
         await self._admin.delete_topics([topic])
         await eventually(lambda: self._has(topic, 0), f"{topic} is gone")
 
+    async def clear(self, prefix: str) -> None:
+        """Order the deletion of every topic under a prefix."""
+        topics = [topic for topic in await self._admin.list_topics() if topic.startswith(prefix)]
+        if topics:
+            await self._admin.delete_topics(topics)
+
     async def _has(self, topic: str, partitions: int) -> bool:
         return len(await self.partitions(topic)) == partitions
 

@@ -32,7 +32,7 @@ def new_seed() -> int:
 
 
 class Laboratory:
-    """`async with Laboratory(servers, folder) as lab`. The workers end with it.
+    """`async with Laboratory(servers, folder) as lab`. The workers end with it, and its topics.
 
     `like` continues another one's experiment on other servers.
     """
@@ -77,6 +77,7 @@ class Laboratory:
     ) -> None:
         for worker in self._workers:
             worker.destroy()
+        await self.cluster.clear(self.prefix)
         await self.cluster.stop()
 
     # -- acting
