@@ -151,7 +151,7 @@ class DatabaseFailure(BridgeError):
     """
 
     def __init__(self, sqlstate: str | None, message: str, context: dict[str, Any] | None = None) -> None:
-        super().__init__(f"{sqlstate or 'no connection'}: {message}")
+        super().__init__(f"Postgres refused: {sqlstate} {message}" if sqlstate else f"Postgres is away: {message}")
         self.sqlstate = sqlstate
         self.message = message
         self.context = context or {}

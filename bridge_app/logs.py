@@ -5,6 +5,7 @@ JSON unless stderr is a terminal. What a broker outage makes aiokafka and asynci
 """
 
 import logging
+import os
 import re
 import sys
 import time
@@ -42,6 +43,11 @@ class BridgeWorker(faust.Worker):
     Without `-l info` the stock worker sets the root logger to DEBUG to make its spinner turn, and every event of every
     library builds a record.
     """
+
+    def _schedule_shutdown(self, signal: Any) -> None:
+        if self._signal_stop_time:  # told twice: somebody does not want to wait
+            os._exit(1)
+        super()._schedule_shutdown(signal)
 
     def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
         self.spinner = None

@@ -1,5 +1,6 @@
 """The settings class: every environment variable the bridge reads, read once (conventions §8)."""
 
+import math
 import os
 import re
 import socket
@@ -75,17 +76,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         read = _Reader(environ)
         host = read.text("BRIDGE_WEB_HOST", "127.0.0.1")
         port = read.integer("BRIDGE_WEB_PORT", 6066, 1, 65535)
-        instance_id = read.text("BRIDGE_INSTANCE_ID", f"{socket.gethostname()}-{port}")
+        instance_id = read.name("BRIDGE_INSTANCE_ID", f"{socket.gethostname()}-{port}", 200)
         settings = cls(
-            environment=read.text("ENVIRONMENT", "development"),
+            environment=read.name("ENVIRONMENT", "development", 100),
             log_level=read.choice("LOG_LEVEL", "INFO", _LEVELS, str.upper),
             log_format=read.choice("LOG_FORMAT", "auto", ("auto", "json", "text"), str.lower),
             instance_id=instance_id,
-            node_id=read.text("BRIDGE_NODE_ID", f"omninode-bridge-{instance_id}"),
+            node_id=read.name("BRIDGE_NODE_ID", f"omninode-bridge-{instance_id}", 255),
             web_host=host,
             web_port=port,
             allow_insecure_bind=read.flag("BRIDGE_ALLOW_INSECURE_BIND", False),
-            advertised_url=read.text("BRIDGE_ADVERTISED_URL", f"http://{host}:{port}").rstrip("/"),
+            advertised_url=read.url("BRIDGE_ADVERTISED_URL", f"http://{host}:{port}"),
             data_dir=Path(read.text("BRIDGE_DATA_DIR", "./data")),
             http_max_body_bytes=read.integer("HTTP_MAX_BODY_BYTES", 1048576, 1),
             kafka_timeout_seconds=read.number("KAFKA_TIMEOUT_SECONDS", 2.0, 0.001),
@@ -154,6 +155,18 @@ class _Reader:
     def text(self, name: str, default: str) -> str:
         return self._environ.get(name, "").strip() or default
 
+    def name(self, name: str, default: str, most: int) -> str:
+        value = self.text(name, default)
+        if len(value) > most or not value.isprintable():
+            raise SettingsError(f"{name}={value!r}: expected at most {most} printable characters")
+        return value
+
+    def url(self, name: str, default: str) -> str:
+        value = self.text(name, default).rstrip("/")
+        if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+            raise SettingsError(f"{name}={value}: expected http://host:port or https://host")
+        return value
+
     def flag(self, name: str, default: bool) -> bool:
         value = self.text(name, str(default)).lower()
         if value not in _TRUE | _FALSE:
@@ -170,13 +183,13 @@ class _Reader:
         return self._bounded(name, str(default), int, least, most, "a whole number")
 
     def number(self, name: str, default: float, least: float, most: float | None = None) -> float:
-        return self._bounded(name, str(default), float, least, most, "a number")
+        return self._bounded(name, str(default), _finite, least, most, "a number")
 
     def _bounded(self, name: str, default: str, parse: Callable[[str], T], least: T, most: T | None, what: str) -> T:
         text = self.text(name, default)
         limits = f"{what} of at least {least}" + ("" if most is None else f" and at most {most}")
         try:
-            value = parse(text)
+            value = parse(text.replace("_", "?"))  # Python reads 1_000, other programs do not
         except ValueError as error:
             raise SettingsError(f"{name}={text}: expected {limits}") from error
         if not least <= value or (most is not None and not value <= most):  # type: ignore[operator]
@@ -206,3 +219,10 @@ class _Reader:
             if match is None or not 1 <= int(match[2]) <= 65535:
                 raise SettingsError(f"{name}={text}: expected host:port, several separated by commas")
         return servers
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value

@@ -15,6 +15,8 @@ Read in this order:
     producer    idempotent sends, whole batches, every acknowledgement awaited
     view        every worker tails a topic into memory
     recovery    the consumer is parked while Faust seeks
+    folder      a worker has its data folder for itself
+    folder      a worker has its data folder for itself
     store       all RocksDB databases of a process share one cache and one write buffer
     catalogue   topics are created and checked before anything consumes
     collector   garbage is looked for rarely: batches have no cycles

@@ -22,6 +22,7 @@ from bridge_app.runtime.boot import BridgeBoot
 from bridge_app.runtime.catalogue import CataloguePlan, ChangelogSpec
 from bridge_app.runtime.consumer import BatchConsumer, BatchTransport
 from bridge_app.runtime.fence import Fence
+from bridge_app.runtime.folder import claim
 from bridge_app.runtime.lanes import Lanes
 from bridge_app.runtime.producer import BatchProducer
 from bridge_app.runtime.recovery import ParkedTableManager
@@ -161,6 +162,13 @@ class BridgeApp(faust.App):
         self.fence.beat()
         await super().on_start()
         self.add_future(self._pulse())
+
+    async def on_first_start(self) -> None:
+        try:
+            self._claim = claim(self.settings.data_dir)
+        except StartError as error:
+            self.halt(error)
+        await super().on_first_start()
 
     async def on_started(self) -> None:
         await super().on_started()

@@ -168,7 +168,7 @@ class _Work(Generic[S, E]):
     def _apply(self, record: Record, event: E) -> None:
         key = record.key
         if self._agent.table is None:
-            self._send(self._agent.step("" if key is None else _text(key), None, event).derived)
+            self._send(self._agent.step((key or b"").decode(errors="replace"), None, event).derived)
             self._agent.counts.applied += 1
             return
         if not key or key.startswith(RESERVED_PREFIX):

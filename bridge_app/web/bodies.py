@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge_app.errors import MalformedBody, PayloadTooLarge, UnsupportedMediaType
 from bridge_app.json_values import parse_body
@@ -43,6 +44,8 @@ async def read_bytes(request: web.Request) -> bytes:
         ) from error
     except web.HTTPRequestEntityTooLarge as error:
         raise too_large(limit) from error
+    except (HttpProcessingError, web.RequestPayloadError) as error:
+        raise MalformedBody("The body is not encoded as its headers say", headers={"Connection": "close"}) from error
 
 
 def too_large(limit: int) -> PayloadTooLarge:

@@ -99,14 +99,21 @@ class Bridge:
             return False
 
     @asynccontextmanager
-    async def second_worker(self) -> AsyncIterator[Worker]:
-        """Run a second worker beside the first; it leaves by SIGTERM."""
-        self._other.start()
+    async def second_worker(self, **environ: str) -> AsyncIterator[Worker]:
+        """Run a second worker beside the first, with further variables; it leaves by SIGTERM."""
+        self._other.start(**environ)
         try:
             await self.eventually(lambda: self.is_ready(self.port + 1), within=30)
             yield self._other
         finally:
             assert await self._other.terminate() == 0
+
+    async def consul_service(self, service_id: str) -> dict[str, Any] | None:
+        """Return what Consul's agent knows of a service, by its id."""
+        url = f"http://{self.environ['CONSUL_HOST']}:{self.environ['CONSUL_PORT']}/v1/agent/services"
+        async with self.session.get(url) as response:
+            services: dict[str, dict[str, Any]] = orjson.loads(await response.read())
+            return services.get(service_id)
 
     def topic(self, name: str) -> str:
         return self._prefix + name

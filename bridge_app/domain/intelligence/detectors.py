@@ -86,4 +86,14 @@ def _read(event: Event, observation_type: type[T]) -> tuple[T, Cause]:
         observation = msgspec.convert(event.payload, observation_type)
     except msgspec.ValidationError as error:
         raise PoisonRecord("INVALID_PAYLOAD", str(error)) from error
-    return observation, Cause(str(observation.cause_id), event.time_us, event.correlation_id, event.trace_id)
+    return observation, Cause(str(observation.cause_id), _time_us(event), event.correlation_id, event.trace_id)
+
+
+def _time_us(event: Event) -> int:
+    """Return the time of an observation, not later than its record's, which is never in the future.
+
+    A producer whose clock is fast would otherwise move the time of everybody who shares a state with it.
+    """
+    if event.position is not None and event.time_us // 1000 > event.position.timestamp_ms:
+        return event.position.timestamp_ms * 1000
+    return event.time_us

@@ -63,7 +63,7 @@ async def test_transient_errors_are_waited_out(entries: list[Entry]) -> None:
     assert sorted(database.stored) == list(range(8))
     assert database.slept == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
     assert (tally.transient_errors, tally.permanent_errors, writer.is_waiting) == (8, 0, False)
-    assert tally.last_error == "no connection: as told"
+    assert tally.last_error == "Postgres is away: as told"
 
 
 async def test_cancelled_statement_halves_the_batch(entries: list[Entry]) -> None:

@@ -82,8 +82,14 @@ class Pipeline:
         """Run one event through both stages."""
         found: list[Event] = []
         for derived in self.detectors.observe(event):
-            found += self.apply(derived.key, through_kafka(derived))
+            found += self.apply(derived.key, self.through_kafka_now(derived))
         return found
+
+    def through_kafka_now(self, derived: Derived) -> Event:
+        """Return the event as its consumer reads it; no record is from the future, whatever its event says."""
+        event = through_kafka(derived)
+        time_ms = min(event.time_us, self.now_us) // 1000
+        return msgspec.structs.replace(event, position=Position("intelligence.observations", 0, 0, time_ms))
 
     def apply(self, key: str, observation: Event) -> list[Event]:
         """Run one observation through stage 2."""

@@ -221,3 +221,15 @@ def test_the_state_stays_under_64_kib() -> None:
     assert isinstance(state, Cohort)
     assert len(state.starts) == 128
     assert len(cohorts(pipeline)[-1]["affected_services"]) <= 100
+
+
+def test_a_producer_whose_clock_is_fast_does_not_move_the_time_of_the_others() -> None:
+    pipeline = run(500, 500, 500, cohort_window_seconds=15)
+    pipeline.wait(1)
+    pipeline.start("fast-clock", 500, time_us=pipeline.now_us + 290 * SECOND)
+    assert cohorts(pipeline)[-1]["status"] == "active"
+
+    pipeline.wait(60)
+    for number in range(3):
+        pipeline.start(f"later-{number}", 700)
+    assert cohorts(pipeline)[-1]["affected_services"] == [f"later-{number}" for number in range(3)]

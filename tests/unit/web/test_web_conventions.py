@@ -206,3 +206,9 @@ async def test_a_connection_that_sends_half_a_request_holds_up_nobody(
     assert response.status == 200
     writer.close()
     await writer.wait_closed()
+
+
+async def test_a_body_that_is_not_encoded_as_it_says_is_malformed(http: aiohttp.ClientSession) -> None:
+    response, answer = await call(http, "POST", ROUTE, data=b"not gzip", headers={**JSON, "Content-Encoding": "gzip"})
+
+    assert (response.status, answer["error"]["code"]) == (400, "MALFORMED_BODY")

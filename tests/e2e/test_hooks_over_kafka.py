@@ -1,0 +1,73 @@
+"""What other producers put on the topics of hooks."""
+
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaProducer
+
+from tests.e2e.bridge import Bridge, lifecycle
+
+TOPIC = "hooks.service_lifecycle"
+
+
+async def produce(bridge: Bridge, key: bytes | None, value: bytes) -> tuple[int, int]:
+    """Produce one record; return partition and offset."""
+    producer = AIOKafkaProducer(bootstrap_servers=bridge.environ["KAFKA_BOOTSTRAP_SERVERS"])
+    await producer.start()
+    try:
+        sent = await producer.send_and_wait(bridge.topic(TOPIC), value, key=key)
+    finally:
+        await producer.stop()
+    return sent.partition, sent.offset
+
+
+async def row_at(bridge: Bridge, position: tuple[int, int]) -> Any:
+    return await bridge.postgres.fetchrow(
+        'SELECT * FROM event_logs WHERE topic = $1 AND "partition" = $2 AND "offset" = $3',
+        bridge.topic(TOPIC), *position,
+    )  # fmt: skip
+
+
+async def letter_of(bridge: Bridge, position: tuple[int, int]) -> Any:
+    return await bridge.postgres.fetchrow(
+        "SELECT * FROM dead_letters WHERE original_topic = $1 AND original_partition = $2 AND original_offset = $3",
+        bridge.topic(TOPIC), *position,
+    )  # fmt: skip
+
+
+async def test_hooks_18_a_bare_hook_is_read_as_the_hook_it_is(bridge: Bridge) -> None:
+    body = orjson.dumps(lifecycle("bare-hook", instance_id="bare-1", startup_time_ms=700))
+    async with bridge.tail("intelligence.patterns") as patterns:
+        position = await produce(bridge, b"bare-hook", body)
+        pattern = await patterns.first(
+            lambda event: "bare-hook" in event["payload"]["pattern_info"]["affected_services"], within=15
+        )
+    row = await bridge.eventually(lambda: row_at(bridge, position), within=10)
+    assert row["event_type"] == "service.lifecycle.started"
+    assert pattern["causation_id"] == str(row["event_id"])
+
+
+async def test_hooks_18_a_bare_hook_that_is_invalid_is_one_dead_letter_with_its_origin(bridge: Bridge) -> None:
+    position = await produce(bridge, b"k", b'{"hook_type": "service_started", "service_info": {"name": "x"}}')
+    letter = await bridge.eventually(lambda: letter_of(bridge, position), within=10)
+    assert (letter["error_type"], letter["agent"]) == ("INVALID_PAYLOAD", "database_adapter")
+    assert letter["status"] == "pending"
+
+
+async def test_a_key_that_is_not_utf_8_harms_nobody(bridge: Bridge) -> None:
+    position = await produce(bridge, b"\xff\xfe", b'{"event_type": "my.custom", "payload": {"k": 1}}')
+    behind = await produce(bridge, b"\xff\xfe", b"{")
+    row = await bridge.eventually(lambda: row_at(bridge, position), within=10)
+    assert row["event_key"] is None
+
+    await bridge.eventually(lambda: letter_of(bridge, behind), within=10)
+    assert await letter_of(bridge, position) is None
+
+
+async def test_a_lifecycle_event_whose_payload_only_its_domain_refuses_is_stored_and_dead_lettered_by_it(
+    bridge: Bridge,
+) -> None:
+    position = await produce(bridge, b"k", b'{"event_type": "service.lifecycle.started", "payload": {"x": 1}}')
+    letter = await bridge.eventually(lambda: letter_of(bridge, position), within=10)
+    assert (letter["error_type"], letter["agent"]) == ("INVALID_PAYLOAD", "intelligence_observe")
+    assert await bridge.eventually(lambda: row_at(bridge, position), within=10)
