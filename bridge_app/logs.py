@@ -5,14 +5,12 @@ JSON unless stderr is a terminal. What a broker outage makes aiokafka and asynci
 """
 
 import logging
-import os
 import re
 import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import faust
 import orjson
 import structlog
 from structlog.types import EventDict, Processor
@@ -35,22 +33,6 @@ MASK = "***"
 SHORTEST_SECRET = 8
 _SECRET_NAME = re.compile(r"password|secret|token|authorization|api[_-]?key", re.IGNORECASE)
 _CREDENTIALS_IN_URL = re.compile(r"(://[^\s/:@]*):[^\s/@]+@")
-
-
-class BridgeWorker(faust.Worker):
-    """Faust's worker; the level of the logs is `LOG_LEVEL`'s alone.
-
-    Without `-l info` the stock worker sets the root logger to DEBUG to make its spinner turn, and every event of every
-    library builds a record.
-    """
-
-    def _schedule_shutdown(self, signal: Any) -> None:
-        if self._signal_stop_time:  # told twice: somebody does not want to wait
-            os._exit(1)
-        super()._schedule_shutdown(signal)
-
-    def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
-        self.spinner = None
 
 
 class NoiseLimit(logging.Filter):

@@ -45,7 +45,7 @@ PATTERN_VIEW_SECONDS = 24 * 3600
 def create_app(settings: Settings, clock: Clock) -> BridgeApp:
     """Build the worker's app with all its agents, tables, services and routes. Nothing is started."""
     identity = Identity(SERVICE_NAME, __version__, settings.instance_id, settings.node_id, settings.environment)
-    app = BridgeApp(settings, identity, clock=clock, logging_config=logs.configure(settings), Worker=logs.BridgeWorker)
+    app = BridgeApp(settings, identity, clock=clock, logging_config=logs.configure(settings))
     app.catalogue += topics.CATALOGUE
     app.catalogue += [
         topics.dead_letter_topic(topic, settings.kafka_dlq_suffix) for topic in topics.CATALOGUE if topic.dead_letters

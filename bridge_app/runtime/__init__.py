@@ -16,11 +16,11 @@ Read in this order:
     view        every worker tails a topic into memory
     recovery    the consumer is parked while Faust seeks
     folder      a worker has its data folder for itself
-    folder      a worker has its data folder for itself
     store       all RocksDB databases of a process share one cache and one write buffer
     catalogue   topics are created and checked before anything consumes
     collector   garbage is looked for rarely: batches have no cycles
     boot        the order of the start: the web server first, the broker when it is there
+    process     signals, log levels, and the end that waits for nothing
     app         the Faust application that wires it together
 
 What each override replaces in Faust, and which test proves it: docs/delivery.md.

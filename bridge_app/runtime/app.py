@@ -1,8 +1,5 @@
 """The Faust application with the delivery layer wired in."""
 
-import logging
-import os
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any, cast
@@ -24,6 +21,7 @@ from bridge_app.runtime.consumer import BatchConsumer, BatchTransport
 from bridge_app.runtime.fence import Fence
 from bridge_app.runtime.folder import claim
 from bridge_app.runtime.lanes import Lanes
+from bridge_app.runtime.process import BridgeWorker, end
 from bridge_app.runtime.producer import BatchProducer
 from bridge_app.runtime.recovery import ParkedTableManager
 from bridge_app.runtime.state_table import StateTable
@@ -125,7 +123,7 @@ class BridgeApp(faust.App):
     def halt(self, error: StartError) -> None:
         """End the process with the error's exit code and one line; all state is safe at any moment."""
         log.critical("halted", error=str(error), exit_code=error.exit_code)
-        _exit(error.exit_code)
+        end(error.exit_code)
 
     async def crash(self, reason: BaseException) -> None:
         """Stop the worker because of an error; what was not acknowledged is redelivered."""
@@ -133,7 +131,7 @@ class BridgeApp(faust.App):
             self.halt(reason)
         if isinstance(reason, Fenced):  # an orderly stop would send what waits, and join the group first to leave it
             log.critical("fenced", error=str(reason), exit_code=1)
-            _exit(1)
+            end(1)
         self._hard_exit_later()
         for lanes in self.lanes:
             lanes.close()
@@ -145,7 +143,7 @@ class BridgeApp(faust.App):
         await super().on_stop()
 
     def _hard_exit_later(self) -> None:
-        timer = threading.Timer(HARD_EXIT_SECONDS, _exit, args=(1,))
+        timer = threading.Timer(HARD_EXIT_SECONDS, end, args=(1,))
         timer.daemon = True
         timer.start()
 
@@ -199,6 +197,7 @@ def _faust_settings(settings: Settings, session_timeout: float) -> dict[str, Any
         "processing_guarantee": "at_least_once",
         "agent_supervisor": CrashingSupervisor,
         "TableManager": ParkedTableManager,
+        "Worker": BridgeWorker,
         "broker_commit_interval": 1.0,
         "broker_session_timeout": session_timeout,
         "broker_heartbeat_interval": min(3.0, session_timeout / 5),
@@ -221,13 +220,6 @@ def _faust_settings(settings: Settings, session_timeout: float) -> dict[str, Any
         "web_port": settings.web_port,
         "web_bind": settings.web_host,
     }
-
-
-def _exit(code: int) -> None:
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 __all__ = ["BridgeApp"]
