@@ -103,7 +103,7 @@ async def test_database_adapter_11_read_only(bench: Bench, topic: str, adapter: 
     await bench.sql.execute(f'ALTER ROLE CURRENT_USER IN DATABASE "{name}" SET default_transaction_read_only = on')
     await bench.sql.execute(ADAPTER_BACKENDS)
     await bench.send(topic, [event() for _ in range(500)])
-    await eventually(lambda: (adapter.snapshot()["errors"]["last"] or "").startswith("25006"), "the refusal")
+    await eventually(lambda: (adapter.snapshot()["errors"]["last"] or "").startswith("Postgres refused: 25006"), "the refusal")
     assert adapter.snapshot()["status"] == "waiting"
     await bench.sql.execute(f'ALTER ROLE CURRENT_USER IN DATABASE "{name}" RESET default_transaction_read_only')
     await bench.sql.execute(ADAPTER_BACKENDS)
@@ -134,7 +134,7 @@ async def test_database_adapter_11_statement_timeout_under_a_lock(bench: Bench, 
             await bench.sql.execute("LOCK TABLE event_logs IN ACCESS EXCLUSIVE MODE")
             await bench.send(topic, [event() for _ in range(8)])
             await eventually(lambda: adapter.snapshot()["errors"]["transient"] >= 2, "two timeouts")
-            assert adapter.snapshot()["errors"]["last"].startswith("57014")
+            assert adapter.snapshot()["errors"]["last"].startswith("Postgres refused: 57014")
         await bench.until_rows(9)
         assert await bench.count("dead_letters") == 0
 

@@ -76,7 +76,7 @@ async def test_starts_without_postgres_and_says_why(make_settings: Callable[...,
         async with running(settings) as postgres:
             with pytest.raises(ServiceUnavailable, match="Postgres is away"):
                 await postgres.probe()
-            await eventually(lambda: "no connection" in postgres.reason, "a first try")
+            await eventually(lambda: "Postgres is away" in postgres.reason, "a first try")
             with pytest.raises(ServiceUnavailable) as caught:
                 async with postgres.acquire():
                     pass
