@@ -103,7 +103,9 @@ async def test_database_adapter_11_read_only(bench: Bench, topic: str, adapter: 
     await bench.sql.execute(f'ALTER ROLE CURRENT_USER IN DATABASE "{name}" SET default_transaction_read_only = on')
     await bench.sql.execute(ADAPTER_BACKENDS)
     await bench.send(topic, [event() for _ in range(500)])
-    await eventually(lambda: (adapter.snapshot()["errors"]["last"] or "").startswith("Postgres refused: 25006"), "the refusal")
+    await eventually(
+        lambda: (adapter.snapshot()["errors"]["last"] or "").startswith("Postgres refused: 25006"), "the refusal"
+    )
     assert adapter.snapshot()["status"] == "waiting"
     await bench.sql.execute(f'ALTER ROLE CURRENT_USER IN DATABASE "{name}" RESET default_transaction_read_only')
     await bench.sql.execute(ADAPTER_BACKENDS)
