@@ -92,7 +92,8 @@ class Database(NamedTuple):
 
 def databases(folder: Path, table: str) -> Iterator[Database]:
     """Read every database of a table in a stopped worker's data folder."""
-    for path in sorted(folder.glob(f"**/{table}-*.db")):
+    # A worker killed while it made a database leaves one without CURRENT: nothing was ever written to it.
+    for path in sorted(current.parent for current in folder.glob(f"**/{table}-*.db/CURRENT")):
         options = rocksdict.Options(raw_mode=True)
         database = rocksdict.Rdict(str(path), options=options, access_type=rocksdict.AccessType.read_only())
         try:
