@@ -46,11 +46,6 @@ def kafka(stack: Mapping[str, str]) -> str:
     return stack["KAFKA_BOOTSTRAP_SERVERS"]
 
 
-@pytest.fixture(scope="session")
-def kafka_servers(kafka: str) -> str:
-    return kafka
-
-
 @pytest.fixture
 def unique_prefix() -> str:
     """A topic prefix that no other test uses."""

@@ -17,9 +17,9 @@ BACKLOG = 10_000
 
 @pytest.mark.parametrize("freezes", FREEZES)
 async def test_a_worker_frozen_for_longer_than_its_session_is_fenced_exits_and_corrupts_nothing(
-    kafka_servers: str, tmp_path: Path, freezes: int
+    kafka: str, tmp_path: Path, freezes: int
 ) -> None:
-    async with Laboratory(kafka_servers, tmp_path) as lab:
+    async with Laboratory(kafka, tmp_path) as lab:
         await lab.create_topics()
         frozen, other = lab.worker("a", LAB_STEP_MICROS=100), lab.worker("b", LAB_STEP_MICROS=100).start()
         async with lab.under_load(keys=2_000, per_second=PER_SECOND, backlog=BACKLOG):
@@ -40,10 +40,10 @@ async def test_a_worker_frozen_for_longer_than_its_session_is_fenced_exits_and_c
 
 
 async def test_what_waits_to_be_sent_when_a_worker_freezes_is_never_sent_behind_the_new_owner(
-    kafka_servers: str, tmp_path: Path
+    kafka: str, tmp_path: Path
 ) -> None:
     """The fence was asked before the freeze; the changelog records leave, if they do, after the new owner's."""
-    async with Laboratory(kafka_servers, tmp_path, partitions=1) as lab:
+    async with Laboratory(kafka, tmp_path, partitions=1) as lab:
         await lab.create_topics()
         await lab.send(numbered(lab.rng, range(4_000), keys=100, name="before"))
         frozen, other = lab.worker("a"), lab.worker("b")

@@ -13,9 +13,9 @@ BACKLOG = 8_000
 
 @pytest.mark.parametrize("kills", KILLS)
 async def test_table_changelog_and_recount_agree_after_kill_9_under_load_with_the_disk_kept_and_wiped(
-    kafka_servers: str, tmp_path: Path, kills: int
+    kafka: str, tmp_path: Path, kills: int
 ) -> None:
-    async with Laboratory(kafka_servers, tmp_path) as lab:
+    async with Laboratory(kafka, tmp_path) as lab:
         await lab.create_topics()
         worker = lab.worker()
         async with lab.under_load(keys=4_000, per_second=4_000, backlog=BACKLOG):

@@ -23,9 +23,9 @@ DERIVES_AGAIN = {
 
 @pytest.mark.parametrize("phase", PHASES)
 async def test_a_worker_killed_between_two_phases_of_a_step_ends_in_the_same_state_with_the_same_ids(
-    kafka_servers: str, tmp_path: Path, phase: str
+    kafka: str, tmp_path: Path, phase: str
 ) -> None:
-    async with Laboratory(kafka_servers, tmp_path, partitions=1) as lab:
+    async with Laboratory(kafka, tmp_path, partitions=1) as lab:
         await lab.create_topics()
         await lab.send(numbered(lab.rng, range(EVENTS), keys=3_000))
         worker = lab.worker(LAB_STEP_MICROS=50 if phase in COMMITS else 0)

@@ -40,9 +40,9 @@ async def join_and_leave(lab: Laboratory, cycles: int, hows: list[str]) -> None:
 
 @pytest.mark.parametrize("cycles", CYCLES)
 async def test_workers_that_join_and_leave_by_sigterm_under_backlog_lose_and_repeat_nothing(
-    kafka_servers: str, tmp_path: Path, cycles: int
+    kafka: str, tmp_path: Path, cycles: int
 ) -> None:
-    async with Laboratory(kafka_servers, tmp_path) as lab:
+    async with Laboratory(kafka, tmp_path) as lab:
         await join_and_leave(lab, cycles, ["SIGTERM"])
 
         audit = await lab.audit()
@@ -52,9 +52,9 @@ async def test_workers_that_join_and_leave_by_sigterm_under_backlog_lose_and_rep
 
 @pytest.mark.parametrize("cycles", CYCLES)
 async def test_workers_that_join_and_leave_by_kill_9_under_backlog_lose_and_double_nothing(
-    kafka_servers: str, tmp_path: Path, cycles: int
+    kafka: str, tmp_path: Path, cycles: int
 ) -> None:
-    async with Laboratory(kafka_servers, tmp_path) as lab:
+    async with Laboratory(kafka, tmp_path) as lab:
         await join_and_leave(lab, cycles, ["kill -9"])
 
         (await lab.audit()).assert_sound()
@@ -62,9 +62,9 @@ async def test_workers_that_join_and_leave_by_kill_9_under_backlog_lose_and_doub
 
 @pytest.mark.parametrize("cycles", CYCLES)
 async def test_two_topics_on_one_table_lose_and_double_nothing_while_workers_join_and_leave(
-    kafka_servers: str, tmp_path: Path, cycles: int
+    kafka: str, tmp_path: Path, cycles: int
 ) -> None:
-    async with Laboratory(kafka_servers, tmp_path, topics=("lab.a", "lab.b")) as lab:
+    async with Laboratory(kafka, tmp_path, topics=("lab.a", "lab.b")) as lab:
         await join_and_leave(lab, cycles, ["kill -9", "SIGTERM"])
 
         (await lab.audit()).assert_sound()

@@ -39,9 +39,9 @@ async def until_all_rang(lab: Laboratory, *, seconds: float = 30.0) -> None:
 
 @pytest.mark.parametrize("kills", KILLS)
 async def test_alarms_ring_once_and_in_order_across_kill_9_with_the_disk_kept_and_wiped(
-    kafka_servers: str, tmp_path: Path, kills: int
+    kafka: str, tmp_path: Path, kills: int
 ) -> None:
-    async with Laboratory(kafka_servers, tmp_path, module=TIMING, partitions=2) as lab:
+    async with Laboratory(kafka, tmp_path, module=TIMING, partitions=2) as lab:
         await lab.create_topics()
         within = WITHIN_SECONDS * kills
         alarms = settings(lab.rng, ALARMS, within=within)
@@ -63,9 +63,9 @@ async def test_alarms_ring_once_and_in_order_across_kill_9_with_the_disk_kept_an
 
 @pytest.mark.parametrize("phase", ["during_changelog", "after_derived"])
 async def test_alarms_ring_once_when_the_worker_dies_between_two_phases_of_a_tick(
-    kafka_servers: str, tmp_path: Path, phase: str
+    kafka: str, tmp_path: Path, phase: str
 ) -> None:
-    async with Laboratory(kafka_servers, tmp_path, module=TIMING, partitions=1) as lab:
+    async with Laboratory(kafka, tmp_path, module=TIMING, partitions=1) as lab:
         await lab.create_topics()
         await lab.send(settings(lab.rng, ALARMS, within=6))
         worker = lab.worker()
@@ -82,10 +82,10 @@ async def test_alarms_ring_once_when_the_worker_dies_between_two_phases_of_a_tic
 
 
 async def test_an_alarm_whose_row_outlived_a_kill_still_rings_though_an_earlier_tick_is_replayed(
-    kafka_servers: str, tmp_path: Path
+    kafka: str, tmp_path: Path
 ) -> None:
     """Half of the changelog of a step survives the kill: on the replay its rows are ahead of the tick before them."""
-    async with Laboratory(kafka_servers, tmp_path, module=TIMING, partitions=1) as lab:
+    async with Laboratory(kafka, tmp_path, module=TIMING, partitions=1) as lab:
         await lab.create_topics()
         now = datetime.now(UTC)
         tick = Event(b"tick", orjson.dumps({"event_type": "tick", "event_timestamp": now.isoformat()}))

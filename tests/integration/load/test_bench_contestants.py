@@ -20,8 +20,8 @@ def mark() -> str:
 
 
 @pytest.fixture
-async def broker(kafka_servers: str, mark: str) -> AsyncIterator[Broker]:
-    async with Broker(kafka_servers, mark=mark, partitions=workload.PARTITIONS) as broker:
+async def broker(kafka: str, mark: str) -> AsyncIterator[Broker]:
+    async with Broker(kafka, mark=mark, partitions=workload.PARTITIONS) as broker:
         await broker.fill(f"{mark}.in", workload.records(EVENTS, KEYS))
         yield broker
 

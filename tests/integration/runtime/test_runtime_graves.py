@@ -12,9 +12,9 @@ KEYS = 200
 
 @pytest.mark.parametrize("disk", ["kept", "wiped"])
 async def test_forgotten_keys_do_not_come_back_after_kill_9_and_their_tombstones_reach_the_changelog(
-    kafka_servers: str, tmp_path: Path, disk: str
+    kafka: str, tmp_path: Path, disk: str
 ) -> None:
-    async with Laboratory(kafka_servers, tmp_path, partitions=1) as lab:
+    async with Laboratory(kafka, tmp_path, partitions=1) as lab:
         await lab.create_topics()
         kept = [event("kept", f"kept{number}", number) for number in range(4)]
         first = [event(f"k{number}", f"set{number}", 1) for number in range(KEYS)]
@@ -43,8 +43,8 @@ async def test_forgotten_keys_do_not_come_back_after_kill_9_and_their_tombstones
         assert buried == {one.key for one in forget}
 
 
-async def test_a_forgotten_key_that_is_used_again_starts_from_nothing(kafka_servers: str, tmp_path: Path) -> None:
-    async with Laboratory(kafka_servers, tmp_path, partitions=1) as lab:
+async def test_a_forgotten_key_that_is_used_again_starts_from_nothing(kafka: str, tmp_path: Path) -> None:
+    async with Laboratory(kafka, tmp_path, partitions=1) as lab:
         await lab.create_topics()
         worker = lab.worker().start()
         await lab.send([event("k", "a", 5), event("k", "b", -1)])
@@ -58,10 +58,10 @@ async def test_a_forgotten_key_that_is_used_again_starts_from_nothing(kafka_serv
 
 
 async def test_a_replay_finds_the_history_of_a_key_that_was_forgotten_just_before_the_kill(
-    kafka_servers: str, tmp_path: Path
+    kafka: str, tmp_path: Path
 ) -> None:
     """Half of the graves outlive the kill. Were they tombstones, the replay would derive other contents."""
-    async with Laboratory(kafka_servers, tmp_path, partitions=1) as lab:
+    async with Laboratory(kafka, tmp_path, partitions=1) as lab:
         await lab.create_topics()
         worker = lab.worker()
         await lab.send(event(f"k{number}", f"set{number}", 1) for number in range(KEYS))

@@ -13,9 +13,9 @@ RAISE_AT = 2_345
 
 
 async def test_a_step_that_raises_stops_the_worker_and_everything_is_redelivered_after_the_restart(
-    kafka_servers: str, tmp_path: Path
+    kafka: str, tmp_path: Path
 ) -> None:
-    async with Laboratory(kafka_servers, tmp_path) as lab:
+    async with Laboratory(kafka, tmp_path) as lab:
         await lab.create_topics()
         events = list(numbered(lab.rng, range(EVENTS), keys=500, name="e"))
         await lab.send(events)
@@ -36,11 +36,9 @@ async def test_a_step_that_raises_stops_the_worker_and_everything_is_redelivered
         (await lab.audit()).assert_sound()
 
 
-async def test_the_control_stock_faust_loses_the_event_at_which_its_agent_raises(
-    kafka_servers: str, tmp_path: Path
-) -> None:
+async def test_the_control_stock_faust_loses_the_event_at_which_its_agent_raises(kafka: str, tmp_path: Path) -> None:
     """The same scenario and the same oracle: what ours survives is a loss without it."""
-    async with Laboratory(kafka_servers, tmp_path, module=STOCK) as lab:
+    async with Laboratory(kafka, tmp_path, module=STOCK) as lab:
         await lab.create_topics()
         await lab.cluster.create(lab.derived, lab.partitions)
         await lab.cluster.create(f"{lab.group}-counts-changelog", lab.partitions)
@@ -56,9 +54,9 @@ async def test_the_control_stock_faust_loses_the_event_at_which_its_agent_raises
 
 
 async def test_poison_records_are_passed_over_and_counted_and_the_partition_advances(
-    kafka_servers: str, tmp_path: Path
+    kafka: str, tmp_path: Path
 ) -> None:
-    async with Laboratory(kafka_servers, tmp_path, partitions=1) as lab:
+    async with Laboratory(kafka, tmp_path, partitions=1) as lab:
         await lab.create_topics()
         poison = [
             Event(b"k1", b"{"),
@@ -83,10 +81,8 @@ async def test_poison_records_are_passed_over_and_counted_and_the_partition_adva
         assert letter["payload"]["agent"] == "count"
 
 
-async def test_a_worker_of_poison_alone_commits_past_it_and_does_not_read_it_again(
-    kafka_servers: str, tmp_path: Path
-) -> None:
-    async with Laboratory(kafka_servers, tmp_path, partitions=1) as lab:
+async def test_a_worker_of_poison_alone_commits_past_it_and_does_not_read_it_again(kafka: str, tmp_path: Path) -> None:
+    async with Laboratory(kafka, tmp_path, partitions=1) as lab:
         await lab.create_topics()
         await lab.send([Event(b"k", b"{")] * 100)
         worker = lab.worker().start()

@@ -24,9 +24,9 @@ async def some_state(lab: Laboratory, **environ: int) -> None:
 
 @pytest.mark.parametrize("refilled", [0, 10])
 async def test_a_source_topic_that_was_recreated_ends_the_start_with_code_3_and_the_cure(
-    kafka_servers: str, tmp_path: Path, refilled: int
+    kafka: str, tmp_path: Path, refilled: int
 ) -> None:
-    async with Laboratory(kafka_servers, tmp_path, partitions=1) as lab:
+    async with Laboratory(kafka, tmp_path, partitions=1) as lab:
         await some_state(lab)
         (topic,) = lab.topics
         await lab.cluster.delete(topic)
@@ -41,9 +41,9 @@ async def test_a_source_topic_that_was_recreated_ends_the_start_with_code_3_and_
 
 
 async def test_a_changelog_with_another_partition_count_ends_the_start_with_code_3_and_the_cure(
-    kafka_servers: str, tmp_path: Path
+    kafka: str, tmp_path: Path
 ) -> None:
-    async with Laboratory(kafka_servers, tmp_path, partitions=2) as lab:
+    async with Laboratory(kafka, tmp_path, partitions=2) as lab:
         await lab.create_topics()
         changelog = f"{lab.group}-counts-changelog"
         await lab.cluster.create(changelog, 3)
@@ -56,9 +56,9 @@ async def test_a_changelog_with_another_partition_count_ends_the_start_with_code
 
 
 async def test_co_partitioned_topics_that_differ_end_the_start_with_code_3_and_the_cure(
-    kafka_servers: str, tmp_path: Path
+    kafka: str, tmp_path: Path
 ) -> None:
-    async with Laboratory(kafka_servers, tmp_path, topics=("lab.a", "lab.b")) as lab:
+    async with Laboratory(kafka, tmp_path, topics=("lab.a", "lab.b")) as lab:
         first, second = lab.topics
         await lab.cluster.create(first, 2)
         await lab.cluster.create(second, 3)
@@ -72,9 +72,9 @@ async def test_co_partitioned_topics_that_differ_end_the_start_with_code_3_and_t
 
 @pytest.mark.parametrize("disk", ["kept", "wiped"])
 async def test_state_of_a_newer_schema_ends_the_start_with_code_3_and_the_cure(
-    kafka_servers: str, tmp_path: Path, disk: str
+    kafka: str, tmp_path: Path, disk: str
 ) -> None:
-    async with Laboratory(kafka_servers, tmp_path) as lab:
+    async with Laboratory(kafka, tmp_path) as lab:
         await some_state(lab, LAB_STATE_VERSION=2)
 
         worker = lab.worker("a" if disk == "kept" else "b").start(LAB_STATE_VERSION=1)
@@ -93,17 +93,17 @@ def absent_kafka(tmp_path: Path) -> Iterator[Kafka]:
 
 
 async def test_a_worker_waits_for_an_absent_broker_until_it_is_told_to_stop_and_exits_with_code_0(
-    absent_kafka: Kafka, kafka_servers: str, tmp_path: Path
+    absent_kafka: Kafka, kafka: str, tmp_path: Path
 ) -> None:
-    async with Laboratory(kafka_servers, tmp_path) as lab:
+    async with Laboratory(kafka, tmp_path) as lab:
         worker = lab.worker(KAFKA_BOOTSTRAP_SERVERS=absent_kafka.bootstrap_servers).start()
         await eventually(lambda: worker.log.count("waiting_for_kafka") >= 2, "the worker says twice that it waits")
 
         assert await worker.terminate() == 0
 
 
-async def test_processing_begins_when_the_broker_comes(absent_kafka: Kafka, kafka_servers: str, tmp_path: Path) -> None:
-    async with Laboratory(kafka_servers, tmp_path) as waiting:
+async def test_processing_begins_when_the_broker_comes(absent_kafka: Kafka, kafka: str, tmp_path: Path) -> None:
+    async with Laboratory(kafka, tmp_path) as waiting:
         worker = waiting.worker(KAFKA_BOOTSTRAP_SERVERS=absent_kafka.bootstrap_servers).start()
         await eventually(lambda: worker.log.count("waiting_for_kafka") >= 2, "the worker waits")
         absent_kafka.start()
