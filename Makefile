@@ -77,13 +77,13 @@ $(CREATED):
 
 $(FOR_RUN): requirements.lock pyproject.toml | $(CREATED)
 	@echo "installing what requirements.lock pins into $(VENV)"
-	@$(PIP) install --quiet --require-hashes -r requirements.lock
+	@$(PIP) install --quiet --no-deps --require-hashes -r requirements.lock
 	@$(PIP) install --quiet --no-deps -e .
 	@touch $@
 
 $(FOR_DEV): requirements-dev.lock pyproject.toml | $(CREATED)
 	@echo "installing what requirements-dev.lock pins into $(VENV)"
-	@$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	@$(PIP) install --quiet --no-deps --require-hashes -r requirements-dev.lock
 	@$(PIP) install --quiet --no-deps -e .
 	@touch $@
 
