@@ -1,11 +1,11 @@
 """The adapter in this process, on the real Kafka and PostgreSQL."""
 
+import dataclasses
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
-import msgspec
 import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -94,7 +94,7 @@ class Bench:
 
 def altered(settings: Settings, **fields: Any) -> Settings:
     """Return the settings with some fields set otherwise."""
-    return msgspec.structs.replace(settings, **fields)
+    return dataclasses.replace(settings, **fields)
 
 
 @asynccontextmanager
