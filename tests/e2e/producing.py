@@ -27,7 +27,8 @@ async def rows_of(bridge: Bridge, topic: str, positions: Sequence[Position]) -> 
     """Return the rows of records in their order, None until all are there."""
     rows = await bridge.postgres.fetch(
         "SELECT event_logs.* FROM unnest($2::integer[], $3::bigint[]) WITH ORDINALITY "
-        'AS wanted ("partition", "offset", nr) JOIN event_logs USING ("partition", "offset") WHERE topic = $1 ORDER BY nr',
+        'AS wanted ("partition", "offset", nr) JOIN event_logs USING ("partition", "offset") '
+        "WHERE topic = $1 ORDER BY nr",
         bridge.topic(topic),
         [partition for partition, _ in positions],
         [offset for _, offset in positions],
