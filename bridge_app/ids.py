@@ -48,3 +48,8 @@ def canonical(text: str) -> str | None:
         return str(UUID(text))
     except ValueError:
         return None
+
+
+def tool(service_source: str, name: str, version: str) -> str:
+    """Return the public id of a tool, the same from a hook and from the registry."""
+    return f"tool_{name_based('tool', service_source, name, version)}"

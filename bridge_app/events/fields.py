@@ -5,6 +5,7 @@ and adds what is wrong to `errors`. All errors of a body are found in one pass. 
 are; a field that is null counts as not given. Numbers are never read from text, and true is not a number.
 """
 
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
@@ -40,6 +41,27 @@ class Text(NamedTuple):
             errors.append(FieldError(show(place), f"Expected str of {self.least} to {self.most} characters"))
         elif self.least and (not value or value.isspace()):
             errors.append(FieldError(show(place), "Expected str that is not blank"))
+        return value
+
+
+class Pattern(NamedTuple):
+    """Text that matches a regular expression as a whole; `meaning` completes "Expected str of …"."""
+
+    expression: str
+    meaning: str
+
+    def read(self, value: Any, place: Place, errors: Errors) -> Any:
+        if type(value) is not str:
+            errors.append(FieldError(show(place), "Expected str"))
+        elif not re.fullmatch(self.expression, value):
+            errors.append(FieldError(show(place), f"Expected str of {self.meaning}"))
+        return value
+
+
+class Anything(NamedTuple):
+    """Any value at all; what it must be is checked elsewhere."""
+
+    def read(self, value: Any, place: Place, errors: Errors) -> Any:
         return value
 
 
@@ -175,3 +197,4 @@ TEXT = Text()
 TIME = Time()
 ANY_ARRAY = Array()
 ANY_OBJECT = Object()
+ANY_VALUE = Anything()

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from bridge_app.domain.hooks import LIFECYCLE
+from bridge_app.domain.hooks.lifecycle import derive_startup
 from bridge_app.errors import PoisonRecord
 from bridge_app.events.envelope import Cause, Derived, Event
 from bridge_app.events.intelligence import (
@@ -145,7 +145,7 @@ def _origin(event: Event) -> Origin | None:
 def _started(observation: LifecycleObservation, payload: _Lifecycle, event: Event) -> LifecycleObservation:
     steps = payload.steps()
     # Producers other than the hooks do not derive the start time.
-    derived = payload.derived or _Derived(**LIFECYCLE.derive(event.payload))
+    derived = payload.derived or _Derived(**derive_startup(event.payload))
     failed = [_named(step).step for step in steps if (step.status or "").lower() in FAILED]
     return msgspec.structs.replace(
         observation,

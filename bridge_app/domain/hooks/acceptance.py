@@ -6,11 +6,9 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from bridge_app.errors import FieldError, InvalidHookType, ValidationError
-from bridge_app.events import hooks as bodies
 from bridge_app.events.envelope import Event, Identity
 from bridge_app.events.fields import Errors, Object
-from bridge_app.json_values import INT_MAX, MAX_ERRORS, unstorable
-from bridge_app.topics import HOOKS_SERVICE_LIFECYCLE
+from bridge_app.json_values import MAX_ERRORS, unstorable
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 CORRELATION_HINT = "Expected str of 1 to 255 characters without control characters"
@@ -39,19 +37,36 @@ class HookType(NamedTuple):
     required: tuple[str, ...] = ()
 
 
+class Completion(NamedTuple):
+    """What the bridge makes of a hook besides what was sent: its event type, and the fields of its payload it adds."""
+
+    event_type: str
+    fields: dict[str, Any]
+
+
+def _nothing_more(_payload: dict[str, Any], _errors: Errors) -> None:
+    """Accept every payload."""
+
+
 class HookRoute(NamedTuple):
-    """The hooks that one route, and one topic, take. `key` and `derive` get a payload that passed `body`."""
+    """The hooks that one route, and one topic, take.
+
+    `check` finds what the rules of single fields cannot. `key` and `complete` get a payload that passed; `complete`
+    also gets the hook type, and the name it was sent under, folded.
+    """
 
     topic: str
     types: Mapping[str, HookType]
     aliases: Mapping[str, str]
     body: Object
     key: Callable[[dict[str, Any]], str]
-    derive: Callable[[dict[str, Any]], dict[str, Any]]
+    complete: Callable[[dict[str, Any], HookType, str], Completion]
+    check: Callable[[dict[str, Any], Errors], None] = _nothing_more
 
 
 class _Checked(NamedTuple):
     name: str
+    sent_as: str
     correlation_id: str | None
     payload: dict[str, Any]
 
@@ -63,12 +78,13 @@ def accept(route: HookRoute, body: Any, arrival: Arrival) -> Event:
         InvalidHookType: the route does not take this hook type; `details.errors` names all other problems too.
         ValidationError: the body breaks its contract; every field found wrong is named.
     """
-    name, correlation_id, payload = _check(route, body)
-    payload["derived"] = route.derive(payload)
+    name, sent_as, correlation_id, payload = _check(route, body)
+    completion = route.complete(payload, route.types[name], sent_as)
+    payload.update(completion.fields)
     identity = arrival.identity
     return Event(
         event_id=arrival.event_id,
-        event_type=route.types[name].event_type,
+        event_type=completion.event_type,
         time_us=arrival.time_us,
         correlation_id=correlation_id or arrival.correlation_id or arrival.own_correlation_id,
         trace_id=arrival.trace_id,
@@ -91,7 +107,10 @@ def _check(route: HookRoute, body: Any) -> _Checked:
     if type(body) is not dict:
         raise ValidationError([FieldError("$", "Expected object")])
     errors: Errors = []
-    name = _hook_type(route, body, errors)
+    sent_as = _sent_type(body, errors)
+    name = route.aliases.get(sent_as, sent_as) if sent_as is not None else None
+    if name is not None and name not in route.types:
+        errors.append(FieldError("$.hook_type", f"Expected one of {', '.join(sorted(route.types))}"))
     correlation_id = _correlation(body, errors)
     own = {field: value for field, value in body.items() if field not in ("hook_type", "correlation_id")}
     payload = route.body.read(own, None, errors)
@@ -99,12 +118,14 @@ def _check(route: HookRoute, body: Any) -> _Checked:
     for field in hook_type.required if hook_type else ():
         if payload.get(field) is None:
             errors.append(FieldError(f"$.{field}", "Missing required field"))
+    if not errors:
+        route.check(payload, errors)
     errors += islice(unstorable(body), MAX_ERRORS)
     if name is not None and hook_type is None:
         raise InvalidHookType(errors[:MAX_ERRORS], details={"allowed": sorted(route.types)})
-    if name is None or errors:
+    if name is None or sent_as is None or errors:
         raise ValidationError(errors[:MAX_ERRORS])
-    return _Checked(name, correlation_id, payload)
+    return _Checked(name, sent_as, correlation_id, payload)
 
 
 def hook_id(event_id: str) -> str:
@@ -117,8 +138,8 @@ def is_correlation_id(text: str) -> bool:
     return 1 <= len(text) <= 255 and not _CONTROL.search(text)
 
 
-def _hook_type(route: HookRoute, body: dict[str, Any], errors: Errors) -> str | None:
-    """Return the canonical name, the folded one when the route does not know it, None when there is none."""
+def _sent_type(body: dict[str, Any], errors: Errors) -> str | None:
+    """Return the hook type as it was sent, folded; None when there is none."""
     sent = body.get("hook_type")
     if sent is None:
         errors.append(FieldError("$.hook_type", "Missing required field"))
@@ -126,11 +147,7 @@ def _hook_type(route: HookRoute, body: dict[str, Any], errors: Errors) -> str | 
     if type(sent) is not str:
         errors.append(FieldError("$.hook_type", "Expected str"))
         return None
-    folded = sent.lower().replace("-", "_")
-    name = route.aliases.get(folded, folded)
-    if name not in route.types:
-        errors.append(FieldError("$.hook_type", f"Expected one of {', '.join(sorted(route.types))}"))
-    return name
+    return sent.lower().replace("-", "_")
 
 
 def _correlation(body: dict[str, Any], errors: Errors) -> str | None:
@@ -139,42 +156,3 @@ def _correlation(body: dict[str, Any], errors: Errors) -> str | None:
         return sent
     errors.append(FieldError("$.correlation_id", CORRELATION_HINT))
     return None
-
-
-def _service_name(payload: dict[str, Any]) -> str:
-    name: str = payload["service_info"]["name"]
-    return name
-
-
-def _derive_startup(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return the effective start time, in milliseconds, and where it was found."""
-    startup_info = payload.get("startup_info") or {}
-    for source, info in (("startup_info", startup_info), ("service_info", payload["service_info"])):
-        if info.get("startup_time_ms") is not None:
-            return {"startup_time_ms": info["startup_time_ms"], "startup_time_source": source}
-    steps = startup_info.get("initialization_steps")
-    total = sum(step["duration_ms"] for step in steps or ())
-    if steps and total <= INT_MAX:
-        return {"startup_time_ms": total, "startup_time_source": "steps"}
-    return {"startup_time_ms": None, "startup_time_source": None}
-
-
-LIFECYCLE = HookRoute(
-    topic=HOOKS_SERVICE_LIFECYCLE.name,
-    types={
-        "service_started": HookType("service.lifecycle.started"),
-        "service_stopped": HookType("service.lifecycle.stopped"),
-        "health_changed": HookType("service.lifecycle.health_changed", required=("health_transition",)),
-    },
-    aliases={
-        "service_start": "service_started",
-        "service_stop": "service_stopped",
-        "service_health_change": "health_changed",
-        "service_health_changed": "health_changed",
-    },
-    body=bodies.LIFECYCLE,
-    key=_service_name,
-    derive=_derive_startup,
-)
-
-ROUTES = (LIFECYCLE,)

@@ -1,0 +1,36 @@
+"""Hooks: from the body a service sent to the one event that is published for it (hooks.md).
+
+acceptance          what all hooks have in common: checked, completed, put into the envelope
+lifecycle           a service started, stopped, or changed its health
+tool_registration   a tool was discovered or updated
+tool_execution      a tool was executed
+"""
+
+from bridge_app.domain.hooks.acceptance import (
+    CORRELATION_HINT,
+    Arrival,
+    HookRoute,
+    HookType,
+    accept,
+    hook_id,
+    is_correlation_id,
+)
+from bridge_app.domain.hooks.lifecycle import LIFECYCLE
+from bridge_app.domain.hooks.tool_execution import TOOL_EXECUTION
+from bridge_app.domain.hooks.tool_registration import TOOL_REGISTRATION
+
+ROUTES = (LIFECYCLE, TOOL_REGISTRATION, TOOL_EXECUTION)
+
+__all__ = [
+    "CORRELATION_HINT",
+    "LIFECYCLE",
+    "ROUTES",
+    "TOOL_EXECUTION",
+    "TOOL_REGISTRATION",
+    "Arrival",
+    "HookRoute",
+    "HookType",
+    "accept",
+    "hook_id",
+    "is_correlation_id",
+]
