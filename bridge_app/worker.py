@@ -15,7 +15,7 @@ from agents import intelligence as intelligence_agents
 from agents.database_adapter import DatabaseAdapter
 from bridge_app import __version__, logs, topics
 from bridge_app.clock import Clock, SystemClock
-from bridge_app.domain.intelligence.detectors import StartConfig, StartDetectors
+from bridge_app.domain.intelligence.detectors import DetectorConfig, Detectors
 from bridge_app.domain.intelligence.immediate import analyse
 from bridge_app.domain.intelligence.patterns import PatternView
 from bridge_app.effects.consul import ConsulRegistration
@@ -88,12 +88,13 @@ def _add_parts(app: BridgeApp) -> None:
 
 def _add_agents(app: BridgeApp) -> None:
     settings = app.settings
-    detectors = StartDetectors(
-        StartConfig(
+    detectors = Detectors(
+        DetectorConfig(
             environment=settings.environment,
             cohort_window_seconds=settings.cohort_window_seconds,
             confirm_seconds=settings.startup_confirm_seconds,
             confidence_threshold=settings.confidence_threshold,
+            cooldown_seconds=settings.anomaly_cooldown_seconds,
         )
     )
     intelligence_agents.observe(app, detectors)

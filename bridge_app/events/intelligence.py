@@ -3,7 +3,7 @@
 Times inside are microseconds since the epoch; `as_dict` renders them as conventions §1 has it.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -16,9 +16,17 @@ OBSERVATION = "intelligence.observation"
 PATTERN_DISCOVERED = "intelligence.pattern.discovered"
 PATTERN_RESOLVED = "intelligence.pattern.resolved"
 STARTUP_MEASURED = "intelligence.performance.startup_measured"
+ANOMALY_DETECTED = "intelligence.performance.anomaly_detected"
+RECOVERED = "intelligence.performance.recovered"
+SUMMARY = "intelligence.performance.summary"
 
 SERVICE_INITIALIZATION = "service_initialization"
 STARTUP_PERFORMANCE = "startup_performance"
+PERFORMANCE_ANOMALY = "performance_anomaly"
+PERFORMANCE_TREND = "performance_trend"
+FAILURE_PATTERN = "failure_pattern"
+SERVICE_COMMUNICATION = "service_communication"
+TOOL_SEQUENCE = "tool_sequence"
 
 STATUSES = ("active", "resolved", "dismissed")
 SEVERITIES = ("low", "medium", "high", "critical")
@@ -28,6 +36,9 @@ LISTED = 100
 
 #: A duration in milliseconds; whole numbers stay whole.
 Millis = Annotated[int, msgspec.Meta(ge=0)] | Annotated[float, msgspec.Meta(ge=0)]
+Outcome: TypeAlias = Literal["success", "failure", "cancelled"]
+#: Any measured amount, in the unit of its name.
+Quantity = Millis
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -71,6 +82,58 @@ class CohortObservation(msgspec.Struct, frozen=True, kw_only=True):
     service: str
     startup_time_ms: Millis
     steps: tuple[StepTime, ...] = ()
+
+
+class ExecutionObservation(msgspec.Struct, frozen=True, kw_only=True):
+    """One execution of a tool, as earlier ones of the same executor are compared with it."""
+
+    cause_id: UUID
+    origin: Origin | None
+    tool: str
+    executor: str
+    outcome: Outcome
+    execution_time_ms: Quantity | None = None
+    cpu_peak_percent: Quantity | None = None
+    memory_peak_mb: Quantity | None = None
+
+
+class LinkObservation(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a service by another."""
+
+    cause_id: UUID
+    origin: Origin | None
+    source: str
+    target: str
+    tool: str
+    failed: bool
+    time_ms: Quantity | None = None
+
+
+class SessionObservation(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool was used in a session."""
+
+    cause_id: UUID
+    origin: Origin | None
+    tool: str
+
+
+class SuccessorObservation(msgspec.Struct, frozen=True, kw_only=True):
+    """In some session a tool was used soon after another one."""
+
+    cause_id: UUID
+    origin: Origin | None
+    next_tool: str
+    gap_ms: Quantity
+
+
+AnyObservation: TypeAlias = (
+    LifecycleObservation
+    | CohortObservation
+    | ExecutionObservation
+    | LinkObservation
+    | SessionObservation
+    | SuccessorObservation
+)
 
 
 class Recommendation(msgspec.Struct, frozen=True):

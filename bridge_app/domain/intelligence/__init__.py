@@ -2,11 +2,19 @@
 
 Read in this order:
 
-    observations    stage 1: an event of a service becomes observations, keyed by series or scope
+    observations    stage 1: an event becomes observations, keyed by series or scope; `keyed` has what they share,
+                    `lifecycle_observations` and `execution_observations` are the two kinds of events
     detectors       stage 2: which detector keeps the state of which key
     start_*         `service_initialization`: each start, at once and once more when it is confirmed or has failed
     cohort_*        `startup_performance`: the services that started in about the same time
     grouping        which services form such a group
+    metric          what is usual for one metric, spikes and drifts
+    watch           metrics of a series: `performance_anomaly`, `performance_trend` (reports in `anomaly_report`,
+                    `trend_report`)
+    failures        how often calls fail; `failure_watch`, `restart_watch`: `failure_pattern` (`failure_report`)
+    execution_*, link_*, sequence_*
+                    the detectors of tool executions
+    episode         one problem is one pattern
     reports         a pattern becomes an event
     seen            an observation is applied once
     measures        the formulas

@@ -1,10 +1,10 @@
 """Stage 2: which detector keeps the state of which key (intelligence §1).
 
-`StartDetectors` is what the runtime runs: `observe` over the hooks, the rest over `intelligence.observations`.
+`Detectors` is what the runtime runs: `observe` over the hooks, the rest over `intelligence.observations`.
 """
 
-from collections.abc import Sequence
-from typing import TypeAlias, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -12,41 +12,86 @@ from bridge_app.domain import Outcome
 from bridge_app.domain.intelligence import observations
 from bridge_app.domain.intelligence.cohort_detector import CohortDetector
 from bridge_app.domain.intelligence.cohort_state import Cohort
+from bridge_app.domain.intelligence.execution_detector import ExecutionDetector, Executions
+from bridge_app.domain.intelligence.failure_watch import FailureWatcher
+from bridge_app.domain.intelligence.link_detector import Link, LinkDetector
+from bridge_app.domain.intelligence.restart_watch import RestartWatcher
+from bridge_app.domain.intelligence.sequence_detector import SequenceDetector, Session, SessionDetector, Successors
 from bridge_app.domain.intelligence.start_detector import StartDetector
 from bridge_app.domain.intelligence.start_state import ServiceStarts
+from bridge_app.domain.intelligence.watch import Watcher
 from bridge_app.errors import PoisonRecord
 from bridge_app.events.envelope import Cause, Derived, Event
-from bridge_app.events.intelligence import CohortObservation, LifecycleObservation
+from bridge_app.events.intelligence import (
+    AnyObservation,
+    CohortObservation,
+    ExecutionObservation,
+    LifecycleObservation,
+    LinkObservation,
+    SessionObservation,
+    SuccessorObservation,
+)
 
-SeriesState: TypeAlias = ServiceStarts | Cohort
-
-T = TypeVar("T", LifecycleObservation, CohortObservation)
+SeriesState: TypeAlias = ServiceStarts | Cohort | Executions | Link | Session | Successors
 
 _SECOND_US = 1_000_000
 
 
-class StartConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operator decides about starts. One bridge serves one environment: whatever reports to it is in it."""
+class DetectorConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator decides. One bridge serves one environment: whatever reports to it is in it."""
 
     environment: str
     cohort_window_seconds: float = 300
     confirm_seconds: float = 8
     confidence_threshold: float = 0.7
+    cooldown_seconds: float = 60
 
 
-class StartDetectors:
-    """The detectors of starts: `start|<service>` and `cohort|<environment>`. Pure: same arguments, same result."""
+class Detector(Protocol):
+    """Keeps the state of the keys of one kind; `subject` is what follows the kind in the key."""
 
-    def __init__(self, config: StartConfig) -> None:
-        self._environment = config.environment
-        self._starts = StartDetector(config.environment, round(config.confirm_seconds * _SECOND_US))
-        self._cohorts = CohortDetector(round(config.cohort_window_seconds * _SECOND_US), config.confidence_threshold)
+    def step(self, subject: str, known: Any, observation: Any, cause: Cause) -> tuple[Any, Sequence[Derived]]:
+        """Apply one observation; one that was applied before changes nothing. None as state forgets the key."""
+
+    def due(self, state: Any) -> int | None:
+        """Return when time alone will change the state, in microseconds since the epoch; None for never."""
+
+    def elapse(self, subject: str, state: Any, now_us: int) -> tuple[Any, Sequence[Derived]]:
+        """Let time pass up to the next deadline, if it has come; what is derived carries the deadline as its time."""
+
+
+class _Kind(NamedTuple):
+    state: type
+    observation: type
+    detector: Detector
+
+
+class Detectors:
+    """All detectors, by the kind of key. Pure: same arguments, same result."""
+
+    def __init__(self, config: DetectorConfig) -> None:
+        self._environment = environment = config.environment
+        threshold, cooldown_us = config.confidence_threshold, round(config.cooldown_seconds * _SECOND_US)
+        watcher = Watcher(environment, threshold, cooldown_us)
+        failures = FailureWatcher(environment, threshold, cooldown_us)
+        restarts = RestartWatcher(environment, threshold, cooldown_us)
+        starts = StartDetector(environment, round(config.confirm_seconds * _SECOND_US), watcher, restarts)
+        cohorts = CohortDetector(round(config.cohort_window_seconds * _SECOND_US), threshold)
+        self._kinds: Mapping[str, _Kind] = {
+            "start": _Kind(ServiceStarts, LifecycleObservation, starts),
+            "cohort": _Kind(Cohort, CohortObservation, cohorts),
+            "exec": _Kind(Executions, ExecutionObservation, ExecutionDetector(watcher, failures)),
+            "link": _Kind(Link, LinkObservation, LinkDetector(environment, threshold)),
+            "session": _Kind(Session, SessionObservation, SessionDetector()),
+            "next": _Kind(Successors, SuccessorObservation, SequenceDetector(environment, threshold)),
+        }
+        self._by_state = {kind.state: kind.detector for kind in self._kinds.values()}
 
     def observe(self, event: Event) -> Sequence[Derived]:
         """Return the observations a hook is worth (stage 1).
 
         Raises:
-            PoisonRecord: a lifecycle event whose payload is unusable.
+            PoisonRecord: an event of services or tools whose payload is unusable.
         """
         return observations.observe(event, self._environment)
 
@@ -56,37 +101,27 @@ class StartDetectors:
         Raises:
             PoisonRecord: a record that is no observation, or of a key of no known kind.
         """
-        kind, _, subject = key.partition("|")
-        if kind == "start" and not isinstance(state, Cohort):
-            started, cause = _read(event, LifecycleObservation)
-            return Outcome(*self._starts.step(subject, state, started, cause))
-        if kind == "cohort" and not isinstance(state, ServiceStarts):
-            timed, cause = _read(event, CohortObservation)
-            return Outcome(*self._cohorts.step(subject, state, timed, cause))
-        raise PoisonRecord("INVALID_PAYLOAD", f"no series is kept under {key}", {"path": "key"})
+        name, _, subject = key.partition("|")
+        kind = self._kinds.get(name)
+        if kind is None or (state is not None and type(state) is not kind.state):
+            raise PoisonRecord("INVALID_PAYLOAD", f"no series is kept under {key}", {"path": "key"})
+        try:
+            observation: AnyObservation = msgspec.convert(event.payload, kind.observation)
+        except msgspec.ValidationError as error:
+            raise PoisonRecord("INVALID_PAYLOAD", str(error)) from error
+        cause = Cause(str(observation.cause_id), _time_us(event), event.correlation_id, event.trace_id)
+        return Outcome(*kind.detector.step(subject, state, observation, cause))
 
     def due(self, state: SeriesState) -> int | None:
         """Return when time alone will change the state, in microseconds since the epoch; None for never."""
-        return self._starts.due(state) if isinstance(state, ServiceStarts) else self._cohorts.due(state)
+        return self._by_state[type(state)].due(state)
 
     def elapse(self, key: str, state: SeriesState, now_us: int) -> Outcome[SeriesState]:
         """Let time pass up to the state's next deadline, if it has come; the result does not depend on `now_us` else.
 
         What is derived carries the deadline as its time.
         """
-        subject = key.partition("|")[2]
-        if isinstance(state, ServiceStarts):
-            return Outcome(*self._starts.elapse(subject, state, now_us))
-        return Outcome(*self._cohorts.elapse(subject, state, now_us))
-
-
-def _read(event: Event, observation_type: type[T]) -> tuple[T, Cause]:
-    """Return the observation and its cause: the event that was observed, at the time it was observed to have."""
-    try:
-        observation = msgspec.convert(event.payload, observation_type)
-    except msgspec.ValidationError as error:
-        raise PoisonRecord("INVALID_PAYLOAD", str(error)) from error
-    return observation, Cause(str(observation.cause_id), _time_us(event), event.correlation_id, event.trace_id)
+        return Outcome(*self._by_state[type(state)].elapse(key.partition("|")[2], state, now_us))
 
 
 def _time_us(event: Event) -> int:

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from bridge_app import ids
+from bridge_app.domain.intelligence.lifecycle_observations import read_lifecycle
 from bridge_app.domain.intelligence.measures import agrees, succession
-from bridge_app.domain.intelligence.observations import read_lifecycle
 from bridge_app.domain.intelligence.patterns import PatternView
 from bridge_app.domain.intelligence.start_detector import KEPT_STARTS
 from bridge_app.domain.intelligence.start_report import description, recommendations

@@ -1,6 +1,7 @@
 """The formulas of the detectors, with their sources."""
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import combinations
 from statistics import median
@@ -9,6 +10,8 @@ from typing import NamedTuple
 #: Two durations agree when one is within this share of the other.
 AGREEMENT = 0.5
 SIGNIFICANCE = 0.05
+#: The two-sided 95 % quantile of the normal distribution, as tables have it.
+Z_95 = 1.96
 #: The normal approximation of Mann-Kendall says nothing about fewer values.
 TREND_LEAST = 4
 
@@ -70,3 +73,38 @@ def trend(values: Sequence[float]) -> Trend:
     if p > SIGNIFICANCE:
         return Trend("none", round(p, 4))
     return Trend("rising" if s > 0 else "falling", round(p, 4))
+
+
+def superiority(later: Sequence[float], earlier: Sequence[float]) -> float:
+    """Return the share of pairs in which the later value exceeds the earlier one, ties counting half.
+
+    It is U / (n·m) of the rank test of Mann and Whitney (Annals of Mathematical Statistics 1947).
+    """
+    ordered = sorted(earlier)
+    wins = sum(bisect_left(ordered, value) + bisect_right(ordered, value) for value in later)
+    return wins / (2 * len(later) * len(ordered))
+
+
+def fisher_greater(failures: int, of: int, base_failures: int, base_of: int) -> float:
+    """Return how likely at least so many of all failures fall among the first `of`, if both groups are alike.
+
+    The one-sided exact test of Fisher (Journal of the Royal Statistical Society 1922).
+    """
+    total, all_failures = of + base_of, failures + base_failures
+    ways = math.comb(total, of)
+    most = min(of, all_failures)
+    found = sum(
+        math.comb(all_failures, among) * math.comb(total - all_failures, of - among)
+        for among in range(failures, most + 1)
+    )
+    return found / ways
+
+
+def wilson_lower(hits: int, of: int) -> float:
+    """Return the lower bound of the 95 % interval of a share (Wilson, Journal of the American Statistical Association
+    1927)."""
+    z = Z_95
+    share = hits / of
+    middle = share + z * z / (2 * of)
+    spread = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    return (middle - spread) / (1 + z * z / of)

@@ -4,8 +4,10 @@ from typing import Any
 
 import msgspec
 
+from bridge_app.domain.intelligence.episode import Episode
+from bridge_app.domain.intelligence.series import Subject
 from bridge_app.events.envelope import Cause, Derived
-from bridge_app.events.intelligence import LISTED, PATTERN_DISCOVERED, PATTERN_RESOLVED, Pattern
+from bridge_app.events.intelligence import LISTED, PATTERN_DISCOVERED, PATTERN_RESOLVED, Pattern, Recommendation
 from bridge_app.timestamps import format_us
 from bridge_app.topics import HOOKS_SERVICE_LIFECYCLE, INTELLIGENCE_PATTERNS
 
@@ -25,6 +27,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     window_start_us: int
     window_end_us: int
     sample_size: int
+    sources: tuple[str, ...] = (HOOKS_SERVICE_LIFECYCLE.name,)
     opportunities: tuple[Insight, ...] = ()
     risks: tuple[Insight, ...] = ()
 
@@ -55,7 +58,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
                     "end_time": format_us(self.window_end_us),
                     "sample_size": self.sample_size,
                 },
-                "data_sources": [HOOKS_SERVICE_LIFECYCLE.name],
+                "data_sources": list(self.sources),
             },
             "actionable_insights": {
                 "optimization_opportunities": msgspec.to_builtins(self.opportunities),
@@ -66,6 +69,38 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             topic=INTELLIGENCE_PATTERNS.name, event_type=event_type, key=uuid, payload=payload, cause=cause,
             subject=uuid, ordinal=ordinal, time_us=time_us,
         )  # fmt: skip
+
+
+def episode_pattern(
+    pattern_type: str,
+    environment: str,
+    subject: Subject,
+    episode: Episode,
+    *,
+    description: str,
+    recommendations: tuple[Recommendation, ...],
+) -> Pattern:
+    """Return the pattern of an episode, at its revision."""
+    return Pattern(
+        uuid=episode.uuid,
+        pattern_type=pattern_type,
+        confidence_score=episode.confidence,
+        discovered_us=episode.opened_us,
+        last_seen_us=episode.last_us,
+        status="active" if episode.is_open else "resolved",
+        severity=episode.severity,
+        revision=episode.revision,
+        occurrences=episode.occurrences,
+        affected_services=subject.services,
+        affected_services_total=len(subject.services),
+        affected_tools=subject.tools,
+        affected_tools_total=len(subject.tools),
+        description=description,
+        recommendations=recommendations,
+        environment=environment,
+        series=subject.series,
+        evidence=episode.evidence,
+    )
 
 
 def listed(names: set[str]) -> tuple[str, ...]:

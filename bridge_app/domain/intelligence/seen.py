@@ -2,13 +2,11 @@
 
 import msgspec
 
-from bridge_app.events.intelligence import CohortObservation, LifecycleObservation
+from bridge_app.events.intelligence import AnyObservation
 
 #: Input event ids that are remembered per key, 16 bytes each.
 IDS = 256
 _ID_BYTES = 16
-
-Observation = LifecycleObservation | CohortObservation
 
 
 class Seen(msgspec.Struct, array_like=True, frozen=True):
@@ -17,7 +15,7 @@ class Seen(msgspec.Struct, array_like=True, frozen=True):
     offsets: dict[str, int] = msgspec.field(default_factory=dict)
     ids: bytes = b""
 
-    def has(self, observation: Observation) -> bool:
+    def has(self, observation: AnyObservation) -> bool:
         """Whether this observation, or a later one of its source partition, was applied."""
         origin = observation.origin
         if origin and origin.offset <= self.offsets.get(f"{origin.topic}:{origin.partition}", -1):
@@ -28,7 +26,7 @@ class Seen(msgspec.Struct, array_like=True, frozen=True):
             found = self.ids.find(wanted, found + 1)
         return found != -1
 
-    def with_(self, observation: Observation, partitions: int) -> "Seen":
+    def with_(self, observation: AnyObservation, partitions: int) -> "Seen":
         """Return what is seen after this observation too.
 
         Of more than `partitions` source partitions those that were silent longest are forgotten; ids remain for them.

@@ -10,7 +10,10 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
+from bridge_app.domain.intelligence.metric import STARTUP_TIME
+from bridge_app.domain.intelligence.restart_watch import RestartWatch, RestartWatcher
 from bridge_app.domain.intelligence.seen import Seen
+from bridge_app.domain.intelligence.series import Subject
 from bridge_app.domain.intelligence.start_report import measured, start_report
 from bridge_app.domain.intelligence.start_state import (
     KeptStart,
@@ -19,8 +22,10 @@ from bridge_app.domain.intelligence.start_state import (
     median_ms,
     pending_start,
 )
+from bridge_app.domain.intelligence.watch import Watch, Watcher
 from bridge_app.events.envelope import Cause, Derived
 from bridge_app.events.intelligence import LifecycleObservation
+from bridge_app.topics import HOOKS_SERVICE_LIFECYCLE
 
 KEPT_STARTS = 20
 SOURCE_PARTITIONS = 8
@@ -36,6 +41,8 @@ class StartDetector(NamedTuple):
 
     environment: str
     confirm_us: int
+    watcher: Watcher
+    restarts: RestartWatcher
 
     def step(
         self, service: str, state: ServiceStarts | None, observation: LifecycleObservation, cause: Cause
@@ -53,15 +60,21 @@ class StartDetector(NamedTuple):
         return state, [*derived, *found]
 
     def due(self, state: ServiceStarts) -> int | None:
-        """Return when the next start is to be confirmed."""
-        return min((start.due_us for start in state.pending), default=None)
+        """Return when the next start is to be confirmed, or silence ends an episode."""
+        deadlines = [start.due_us for start in state.pending]
+        deadlines += filter(None, (self.watcher.due(state.watch), self.restarts.due(state.restarts)))
+        return min(deadlines, default=None)
 
     def elapse(self, service: str, state: ServiceStarts, now_us: int) -> Applied:
-        """Confirm the starts of the next deadline, if it has come."""
+        """Confirm the starts and end the episodes of the next deadline, if it has come."""
         due = self.due(state)
         if due is None or due > now_us:
             return state, ()
-        derived: list[Derived] = []
+        subject = _subject(service)
+        watch, idle = self.watcher.elapse(subject, state.watch, due)
+        restarts, settled = self.restarts.elapse(subject, state.restarts, due)
+        state = msgspec.structs.replace(state, watch=watch, restarts=restarts)
+        derived: list[Derived] = [*idle, *settled]
         for start in [start for start in state.pending if start.due_us == due]:
             state, confirmed = self._confirm(service, state, start)
             derived.append(confirmed)
@@ -80,6 +93,7 @@ class StartDetector(NamedTuple):
     ) -> Applied:
         before = state or ServiceStarts(Seen(), cause.time_us, cause.time_us, 0, 0, (), ())
         start = pending_start(observation, cause, cause.time_us + self.confirm_us, median_ms(before.kept))
+        watch, restarts, found = self._judge(service, before, start, cause)
         state = ServiceStarts(
             seen=before.seen.with_(observation, SOURCE_PARTITIONS),
             first_us=before.first_us,
@@ -88,14 +102,27 @@ class StartDetector(NamedTuple):
             count=before.count + 1,
             kept=(*before.kept, KeptStart(cause.time_us, start.startup_time_ms))[-KEPT_STARTS:],
             pending=(*before.pending, start),
+            watch=watch,
+            restarts=restarts,
         )
         derived = [start_report(self.environment, service, state, start, "observed").discovered(cause)]
         if start.startup_time_ms is not None:
             derived.append(measured(service, start))
+        derived += found
         while len(state.pending) > 1 and _size(state.pending) > PENDING_BYTES:
             state, confirmed = self._confirm(service, state, state.pending[0])
             derived.append(confirmed)
         return state, derived
+
+    def _judge(
+        self, service: str, before: ServiceStarts, start: PendingStart, cause: Cause
+    ) -> tuple[Watch, RestartWatch, list[Derived]]:
+        """Compare a start with the earlier ones: its time, and how often its instance started."""
+        subject = _subject(service)
+        values = {} if start.startup_time_ms is None else {STARTUP_TIME: start.startup_time_ms}
+        watch, _, found = self.watcher.take(subject, before.watch, values, cause)
+        restarts, loops = self.restarts.take(subject, before.restarts, start.instance_id, cause)
+        return watch, restarts, [*found, *loops]
 
     def _confirm(self, service: str, state: ServiceStarts, start: PendingStart) -> tuple[ServiceStarts, Derived]:
         state = _settled(state, start)
@@ -109,6 +136,10 @@ class StartDetector(NamedTuple):
             report = start_report(self.environment, service, state, start, "failed")
             derived.append(report.discovered(cause, ordinal=len(derived)))
         return state, derived
+
+
+def _subject(service: str) -> Subject:
+    return Subject(f"start|{service}", service, (), (service,), (HOOKS_SERVICE_LIFECYCLE.name,))
 
 
 def _settled(state: ServiceStarts, start: PendingStart) -> ServiceStarts:

@@ -5,7 +5,9 @@ from statistics import median
 import msgspec
 
 from bridge_app.domain.intelligence.measures import agrees, succession
+from bridge_app.domain.intelligence.restart_watch import RestartWatch
 from bridge_app.domain.intelligence.seen import Seen
+from bridge_app.domain.intelligence.watch import Watch
 from bridge_app.events.envelope import Cause
 from bridge_app.events.intelligence import LifecycleObservation, Millis
 
@@ -42,6 +44,8 @@ class ServiceStarts(msgspec.Struct, array_like=True, tag="start", frozen=True):
     count: int
     kept: tuple[KeptStart, ...]
     pending: tuple[PendingStart, ...]
+    watch: Watch = Watch()
+    restarts: RestartWatch = RestartWatch()
 
 
 def pending_start(

@@ -8,8 +8,9 @@ from uuid import UUID, uuid5
 import msgspec
 import orjson
 
-from bridge_app.domain.intelligence.detectors import SeriesState, StartConfig, StartDetectors
+from bridge_app.domain.intelligence.detectors import DetectorConfig, Detectors, SeriesState
 from bridge_app.events.envelope import Derived, Event, Identity, Position, derive
+from bridge_app.topics import INTELLIGENCE_OBSERVATIONS
 
 ENVIRONMENT = "unit"
 IDENTITY = Identity("omninode-bridge", "1.0.0", "here-1", "node-1", ENVIRONMENT)
@@ -52,6 +53,40 @@ def lifecycle(
     )
 
 
+def execution(
+    tool: str,
+    time_ms: float | None = None,
+    *,
+    n: int = 0,
+    time_us: int = START_US,
+    outcome: str = "success",
+    executor: str | None = None,
+    requester: str | None = None,
+    session: str | None = None,
+    cpu: float | None = None,
+    memory: float | None = None,
+) -> Event:
+    """Return the event of a tool execution; `n` makes its id, and its offset on partition 0."""
+    info = {"tool_name": tool, "execution_id": f"e-{n}", "executor_service": executor, "requester_service": requester}
+    body: dict[str, Any] = {
+        "execution_info": {**info, "execution_context": {"session_id": session}},
+        "derived": {"execution_time_ms": time_ms, "outcome": outcome},
+        "resource_usage": {"cpu_usage": {"peak_percent": cpu}, "memory_usage": {"peak_mb": memory}},
+    }
+    return Event(
+        event_id=str(uuid5(UUID(int=1), str(n))),
+        event_type="tool.execution.failed" if outcome == "failure" else "tool.execution.completed",
+        time_us=time_us,
+        correlation_id=f"correlation-{n}",
+        trace_id="1" * 32,
+        partition_key=tool,
+        environment=ENVIRONMENT,
+        payload=body,
+        metadata={"correlation_source": "generated"},
+        position=Position("hooks.tool_execution", 0, n, time_us // 1000),
+    )
+
+
 def through_kafka(derived: Derived) -> Event:
     """Return the event as its consumer reads it: nothing but JSON has survived."""
     event = derive(derived, IDENTITY)
@@ -62,7 +97,7 @@ class Pipeline:
     """An environment with a clock of its own; `published` holds all events of both topics, in order."""
 
     def __init__(self, **config: Any) -> None:
-        self.detectors = StartDetectors(StartConfig(environment=ENVIRONMENT, **config))
+        self.detectors = Detectors(DetectorConfig(environment=ENVIRONMENT, **config))
         self.states: dict[str, SeriesState] = {}
         self.published: list[Event] = []
         self.observed: list[tuple[str, Event]] = []
@@ -78,12 +113,19 @@ class Pipeline:
         event = lifecycle(change, service, n=next(self._numbers), **{"time_us": self.now_us, **fields})
         return self.take(event)
 
+    def execute(self, tool: str, time_ms: float | None = None, **fields: Any) -> list[Event]:
+        """Report an execution at the pipeline's time; return what is published for it."""
+        return self.take(execution(tool, time_ms, n=next(self._numbers), **{"time_us": self.now_us, **fields}))
+
     def take(self, event: Event) -> list[Event]:
         """Run one event through both stages."""
         found: list[Event] = []
         for derived in self.detectors.observe(event):
-            found += self.apply(derived.key, self.through_kafka_now(derived))
+            found += self._observe(derived)
         return found
+
+    def _observe(self, derived: Derived) -> list[Event]:
+        return self.apply(derived.key, self.through_kafka_now(derived))
 
     def through_kafka_now(self, derived: Derived) -> Event:
         """Return the event as its consumer reads it; no record is from the future, whatever its event says."""
@@ -121,8 +163,13 @@ class Pipeline:
     def _keep(self, key: str, state: SeriesState | None, derived: Sequence[Derived]) -> list[Event]:
         if state is not None:
             self.states[key] = _decoder.decode(_encoder.encode(state))
-        events = [through_kafka(one) for one in derived]
-        self.published += events
+        events: list[Event] = []
+        for one in derived:
+            if one.topic == INTELLIGENCE_OBSERVATIONS.name:
+                events += self._observe(one)
+                continue
+            events.append(through_kafka(one))
+            self.published.append(events[-1])
         return events
 
 

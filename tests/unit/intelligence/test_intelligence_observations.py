@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge_app import ids
-from bridge_app.domain.intelligence.detectors import StartConfig, StartDetectors
+from bridge_app.domain.intelligence.detectors import DetectorConfig, Detectors
 from bridge_app.errors import PoisonRecord
 from bridge_app.events.envelope import Derived, Event
 from tests.unit.intelligence.pipeline import ENVIRONMENT, SECOND, START_US, Pipeline, lifecycle
 
-DETECTORS = StartDetectors(StartConfig(environment=ENVIRONMENT))
+DETECTORS = Detectors(DetectorConfig(environment=ENVIRONMENT))
 MINUTE = 60 * SECOND
 
 
@@ -50,7 +50,7 @@ def test_an_observation_names_its_cause_and_where_that_stands() -> None:
 
 
 def test_other_events_are_not_observed() -> None:
-    assert DETECTORS.observe(lifecycle("moved", "svc")) == ()
+    assert not DETECTORS.observe(lifecycle("moved", "svc"))
 
 
 def test_event_types_are_compared_without_case_and_dashes() -> None:
