@@ -35,6 +35,7 @@ CONFIGURATION_CHANGES = Topic("configuration.changes", 30 * DAY)
 SYSTEM_ERRORS = Topic("system.errors", 30 * DAY)
 
 INTELLIGENCE_OBSERVATIONS = Topic("intelligence.observations", DAY)
+INTELLIGENCE_BASELINES = Topic("intelligence.baselines", None, compacted=True, dead_letters=False)
 
 #: Created at start, in this order. Further domains add theirs here.
 PUBLIC = (
@@ -48,7 +49,7 @@ PUBLIC = (
     CONFIGURATION_CHANGES,
     SYSTEM_ERRORS,
 )
-INTERNAL = (INTELLIGENCE_OBSERVATIONS,)
+INTERNAL = (INTELLIGENCE_OBSERVATIONS, INTELLIGENCE_BASELINES)
 CATALOGUE = PUBLIC + INTERNAL
 
 

@@ -15,8 +15,9 @@ from agents import intelligence as intelligence_agents
 from agents.database_adapter import DatabaseAdapter
 from bridge_app import __version__, logs, topics
 from bridge_app.clock import Clock, SystemClock
+from bridge_app.domain.intelligence.baselines import BaselineView
 from bridge_app.domain.intelligence.detectors import DetectorConfig, Detectors
-from bridge_app.domain.intelligence.immediate import analyse
+from bridge_app.domain.intelligence.immediate import Views, analyse
 from bridge_app.domain.intelligence.patterns import PatternView
 from bridge_app.effects.consul import ConsulRegistration
 from bridge_app.effects.pattern_history import PatternHistory
@@ -60,20 +61,26 @@ def _add_parts(app: BridgeApp) -> None:
     publisher = Publisher(settings)
     consul = ConsulRegistration(settings)
     adapter = DatabaseAdapter(settings, app.identity, postgres, clock)
-    patterns = PatternView()
+    views = Views(PatternView(), BaselineView())
     tail = TopicTail(
         bootstrap_servers=app.bootstrap_servers,
         topic=settings.topic(topics.INTELLIGENCE_PATTERNS.name),
-        apply=_into(patterns),
+        apply=_into(views.patterns),
         clock=clock,
         since_seconds=PATTERN_VIEW_SECONDS,
+    )
+    baseline_tail = TopicTail(
+        bootstrap_servers=app.bootstrap_servers,
+        topic=settings.topic(topics.INTELLIGENCE_BASELINES.name),
+        apply=_into_baselines(views.baselines),
+        clock=clock,
     )
     _add_agents(app)
     health = Health(
         {"database": postgres.probe, "kafka": publisher.probe, **({"consul": consul.probe} if consul.enabled else {})},
         Facts(
             recovered=lambda: app.is_processing,
-            caught_up=lambda: tail.caught_up,
+            caught_up=lambda: tail.caught_up and baseline_tail.caught_up,
             stopping=lambda: app.stopping,
             stopped_agents=adapter.problems,
         ),
@@ -82,8 +89,8 @@ def _add_parts(app: BridgeApp) -> None:
         disabled=["outbox", *([] if consul.enabled else ["consul"])],
     )
     app.edge_services += [postgres, publisher, consul, health]
-    app.inner_services += [tail, adapter]
-    _add_routes(app, health, publisher, patterns, postgres)
+    app.inner_services += [tail, baseline_tail, adapter]
+    _add_routes(app, health, publisher, views, postgres)
 
 
 def _add_agents(app: BridgeApp) -> None:
@@ -101,9 +108,7 @@ def _add_agents(app: BridgeApp) -> None:
     intelligence_agents.detect(app, detectors, intelligence_tables.series(app))
 
 
-def _add_routes(
-    app: BridgeApp, health: Health, publisher: Publisher, patterns: PatternView, postgres: Postgres
-) -> None:
+def _add_routes(app: BridgeApp, health: Health, publisher: Publisher, views: Views, postgres: Postgres) -> None:
     settings, clock = app.settings, app.clock
     answers = Answers(clock)
 
@@ -117,7 +122,7 @@ def _add_routes(
     receiver = hook_routes.HookReceiver(
         answers=answers,
         publish=publisher.publish,
-        analyse=lambda event: analyse(event, patterns),
+        analyse=lambda event: analyse(event, views),
         identity=app.identity,
         clock=clock,
         new_uuid=_new_uuid,
@@ -125,7 +130,9 @@ def _add_routes(
     history = PatternHistory(postgres, topic=settings.topic(topics.INTELLIGENCE_PATTERNS.name))
     health_routes.register(app, health, answers)
     hook_routes.register(app, receiver)
-    intelligence_routes.register(app, view=patterns, history=history, answers=answers, clock=clock)
+    intelligence_routes.register(
+        app, view=views.patterns, baselines=views.baselines, history=history, answers=answers, clock=clock
+    )
 
 
 def _into(patterns: PatternView) -> Any:
@@ -134,6 +141,19 @@ def _into(patterns: PatternView) -> Any:
             patterns.apply(decode(record))
         except PoisonRecord:
             return  # the database adapter dead-letters it
+
+    return apply
+
+
+def _into_baselines(baselines: BaselineView) -> Any:
+    def apply(record: Record) -> None:
+        if record.value is None:
+            baselines.forget((record.key or b"").decode(errors="replace"))
+            return
+        try:
+            baselines.apply(decode(record))
+        except PoisonRecord:
+            return  # nobody else writes to this topic: a stray record is passed over
 
     return apply
 

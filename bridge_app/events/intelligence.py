@@ -19,6 +19,7 @@ STARTUP_MEASURED = "intelligence.performance.startup_measured"
 ANOMALY_DETECTED = "intelligence.performance.anomaly_detected"
 RECOVERED = "intelligence.performance.recovered"
 SUMMARY = "intelligence.performance.summary"
+BASELINE = "intelligence.baseline"
 
 SERVICE_INITIALIZATION = "service_initialization"
 STARTUP_PERFORMANCE = "startup_performance"
@@ -134,6 +135,34 @@ AnyObservation: TypeAlias = (
     | SessionObservation
     | SuccessorObservation
 )
+
+
+class MetricBaseline(msgspec.Struct, frozen=True, kw_only=True):
+    """What is usual for a metric; without `upper_limit` not enough is known yet. `unlikely` is the limit without its
+    least margin, which a confidence is measured by; `flagged` of the last `judged` values were above it.
+    """
+
+    metric: str
+    samples: int
+    median: float | None
+    mad: float | None
+    max: float | None
+    upper_limit: float | None
+    unlikely: float | None
+    flagged: int
+    judged: int
+
+
+class SeriesBaseline(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot of a series, as every worker has it; `last_seen_us` is the time of its last observation."""
+
+    series: str
+    services: tuple[str, ...]
+    tools: tuple[str, ...]
+    last_seen_us: int
+    metrics: tuple[MetricBaseline, ...]
+    avg_execution_time_ms: float | None
+    success_rate: float | None
 
 
 class Recommendation(msgspec.Struct, frozen=True):

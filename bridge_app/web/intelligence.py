@@ -1,4 +1,4 @@
-"""Read the patterns: `GET /intelligence/patterns` and `GET /intelligence/patterns/{pattern_id}` (intelligence §8)."""
+"""Read what was found and what is usual: `GET /intelligence/patterns`, one of them, `…/baselines` (intelligence §8)."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -7,6 +7,7 @@ import faust
 from aiohttp import web
 
 from bridge_app.clock import Clock
+from bridge_app.domain.intelligence.baselines import BaselineView, parse_filters
 from bridge_app.domain.intelligence.patterns import Known, PatternView
 from bridge_app.domain.intelligence.queries import Page, PatternQuery, parse_query
 from bridge_app.errors import NotFound
@@ -24,7 +25,9 @@ class History(Protocol):
     async def find(self, uuid: str) -> Known | None: ...
 
 
-def register(app: faust.App, *, view: PatternView, history: History, answers: Answers, clock: Clock) -> None:
+def register(
+    app: faust.App, *, view: PatternView, baselines: BaselineView, history: History, answers: Answers, clock: Clock
+) -> None:
     """Add the routes. Neither waits for anything but `history`, and for that only where the view cannot answer."""
 
     @app.page("/intelligence/patterns")
@@ -40,6 +43,14 @@ def register(app: faust.App, *, view: PatternView, history: History, answers: An
 
         async def get(self, request: web.Request, pattern_id: str) -> web.Response:
             return answers.success(request, await show_pattern(pattern_id, view, history))
+
+    @app.page("/intelligence/baselines")
+    class Baselines(View):
+        """What is usual for the metrics of tools and services."""
+
+        async def get(self, request: web.Request) -> web.Response:
+            tool, service = parse_filters(request.query)
+            return answers.success(request, {"baselines": baselines.list(tool, service)})
 
 
 async def list_patterns(params: Mapping[str, str], view: PatternView, history: History, now_us: int) -> dict[str, Any]:

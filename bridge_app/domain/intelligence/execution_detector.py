@@ -5,7 +5,9 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
+from bridge_app.domain.intelligence import figures
 from bridge_app.domain.intelligence.failure_watch import FailureWatch, FailureWatcher
+from bridge_app.domain.intelligence.figures import Figures
 from bridge_app.domain.intelligence.metric import CPU_PEAK, EXECUTION_TIME, MEMORY_PEAK, Kind
 from bridge_app.domain.intelligence.seen import Seen
 from bridge_app.domain.intelligence.series import Subject, names
@@ -25,6 +27,7 @@ class Executions(msgspec.Struct, array_like=True, tag="exec", frozen=True):
     seen: Seen = Seen()
     watch: Watch = Watch()
     failures: FailureWatch = FailureWatch()
+    figures: Figures = Figures()
 
 
 Applied: TypeAlias = tuple[Executions, Sequence[Derived]]
@@ -48,25 +51,38 @@ class ExecutionDetector(NamedTuple):
         about = _subject(state)
         watch, failures = state.watch, state.failures
         if observation.outcome == "success":
-            watch, _, found = self.watcher.take(about, watch, _values(observation), cause)
+            watch, _, found = self.watcher.take(about, watch, values_of(observation), cause)
             derived += found
         if observation.outcome != "cancelled":
             failures, alarms = self.failures.take(about, failures, observation.outcome == "failure", cause)
             derived += alarms
+        noted = figures.noted(state.figures, observation.execution_time_ms, observation.outcome == "failure", cause)
         seen = state.seen.with_(observation, SOURCE_PARTITIONS)
-        return msgspec.structs.replace(state, seen=seen, watch=watch, failures=failures), derived
+        state = msgspec.structs.replace(state, seen=seen, watch=watch, failures=failures, figures=noted)
+        state, told = _tell(state, cause.time_us)
+        return state, [*derived, *told]
 
     def due(self, state: Executions) -> int | None:
-        """Return when silence ends an episode."""
-        deadlines = (self.watcher.due(state.watch), self.failures.due(state.failures))
+        """Return when silence ends an episode, or there is something to tell."""
+        deadlines = (self.watcher.due(state.watch), self.failures.due(state.failures), figures.due(state.figures))
         return min((due for due in deadlines if due is not None), default=None)
 
     def elapse(self, _key: str, state: Executions, now_us: int) -> Applied:
-        """End the episodes whose deadline has come."""
+        """End the episodes and tell the figures of the next deadline, if it has come."""
+        due = self.due(state)
+        if due is None or due > now_us:
+            return state, ()
         about = _subject(state)
-        watch, ended = self.watcher.elapse(about, state.watch, now_us)
-        failures, over = self.failures.elapse(about, state.failures, now_us)
-        return msgspec.structs.replace(state, watch=watch, failures=failures), [*ended, *over]
+        watch, ended = self.watcher.elapse(about, state.watch, due)
+        failures, over = self.failures.elapse(about, state.failures, due)
+        state, told = _tell(msgspec.structs.replace(state, watch=watch, failures=failures), due)
+        return state, [*ended, *over, *told]
+
+
+def _tell(state: Executions, now_us: int) -> Applied:
+    known = figures.Known(_subject(state), state.watch.metrics, state.failures.outcomes, EXECUTION_TIME.name)
+    after, told = figures.told(state.figures, known, now_us)
+    return msgspec.structs.replace(state, figures=after), told
 
 
 def _subject(state: Executions) -> Subject:
@@ -76,7 +92,8 @@ def _subject(state: Executions) -> Subject:
     )
 
 
-def _values(observation: ExecutionObservation) -> dict[Kind, float]:
+def values_of(observation: ExecutionObservation) -> dict[Kind, float]:
+    """Return the values of an execution, by metric."""
     found = {
         EXECUTION_TIME: observation.execution_time_ms,
         CPU_PEAK: observation.cpu_peak_percent,

@@ -4,19 +4,31 @@ The patterns that count are those the agents publish. The id given here is their
 will find, exactly for a service's first start and nearly for later ones, since a view does not keep every start.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
 from bridge_app import ids
+from bridge_app.domain.intelligence.baselines import BaselineView
+from bridge_app.domain.intelligence.execution_detector import values_of
+from bridge_app.domain.intelligence.execution_observations import observe_execution
 from bridge_app.domain.intelligence.lifecycle_observations import read_lifecycle
 from bridge_app.domain.intelligence.measures import agrees, succession
+from bridge_app.domain.intelligence.metric import STARTUP_TIME, Kind, spike_confidence
 from bridge_app.domain.intelligence.patterns import PatternView
 from bridge_app.domain.intelligence.start_detector import KEPT_STARTS
 from bridge_app.domain.intelligence.start_report import description, recommendations
 from bridge_app.domain.intelligence.start_state import pending_start
 from bridge_app.events.envelope import Cause, Event
-from bridge_app.events.intelligence import SERVICE_INITIALIZATION, Millis, Pattern
+from bridge_app.events.intelligence import (
+    PERFORMANCE_ANOMALY,
+    SERVICE_INITIALIZATION,
+    ExecutionObservation,
+    LifecycleObservation,
+    Millis,
+    Pattern,
+)
 
 
 class _Evidence(msgspec.Struct):
@@ -31,15 +43,37 @@ class _Evidence(msgspec.Struct):
         return self.startup_time_ms if self.baseline_ms is None else self.baseline_ms
 
 
-def analyse(event: Event, view: PatternView) -> dict[str, Any]:
-    """Return `patterns_discovered` and `recommendations` for a hook: never empty for a start, empty for other hooks.
+class Views(NamedTuple):
+    """What a worker knows of the agents' work."""
+
+    patterns: PatternView
+    baselines: BaselineView
+
+
+def analyse(event: Event, views: Views) -> dict[str, Any]:
+    """Return `patterns_discovered` and `recommendations` for a hook.
+
+    Never empty for a start; an anomaly besides, or for an execution, when a value reaches the limit of its series.
 
     Raises:
-        PoisonRecord: a lifecycle event whose payload is unusable.
+        PoisonRecord: an event of services or tools whose payload is unusable.
     """
-    observation = read_lifecycle(event)
-    if observation is None or observation.change != "started":
-        return {"patterns_discovered": [], "recommendations": []}
+    found: dict[str, Any] = {"patterns_discovered": [], "recommendations": []}
+    start = read_lifecycle(event)
+    if start is not None and start.change == "started":
+        found = _start(event, start, views.patterns)
+        if start.startup_time_ms is not None:
+            values = {STARTUP_TIME: start.startup_time_ms}
+            found["patterns_discovered"] += _anomalies(f"start|{start.service}", start.service, values, views.baselines)
+    for series, observation in observe_execution(event):
+        if isinstance(observation, ExecutionObservation) and observation.outcome == "success":
+            found["patterns_discovered"] += _anomalies(
+                series, observation.tool, values_of(observation), views.baselines
+            )
+    return found
+
+
+def _start(event: Event, observation: LifecycleObservation, view: PatternView) -> dict[str, Any]:
     uuid = ids.pattern(SERVICE_INITIALIZATION, event.environment, observation.service)
     known = view.find(uuid)
     evidence = _evidence(known.pattern) if known else None
@@ -57,6 +91,23 @@ def analyse(event: Event, view: PatternView) -> dict[str, Any]:
         "patterns_discovered": [pattern],
         "recommendations": [msgspec.to_builtins(one) for one in recommendations(start, "observed")],
     }
+
+
+def _anomalies(series: str, name: str, values: Mapping[Kind, float], view: BaselineView) -> list[dict[str, Any]]:
+    """Return the anomaly that the values are, as far as this worker knows; the surest metric speaks for all."""
+    flagged = []
+    for kind, value in values.items():
+        usual = view.metric(series, kind.name)
+        if usual is None or usual.upper_limit is None or usual.unlikely is None or value < usual.upper_limit:
+            continue
+        confidence = spike_confidence(usual.flagged, usual.judged, usual.unlikely, value)
+        text = f"{name}: {kind.name} {value:.10g}, the limit is {usual.upper_limit:.10g}"
+        flagged.append((confidence, text))
+    if not flagged:
+        return []
+    confidence, text = max(flagged)
+    anomaly = {"pattern_type": PERFORMANCE_ANOMALY, "confidence": confidence, "description": text, "pattern_id": None}
+    return [anomaly]
 
 
 def _evidence(pattern: Pattern) -> _Evidence | None:

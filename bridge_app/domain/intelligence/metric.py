@@ -52,6 +52,7 @@ EXECUTION_TIME = Kind("execution_time_ms", 100.0, 10.0, "response_time_spike")
 STARTUP_TIME = Kind("startup_time_ms", 100.0, 10.0, "startup_time_spike")
 CPU_PEAK = Kind("cpu_peak_percent", 20.0, 5.0, "cpu_spike")
 MEMORY_PEAK = Kind("memory_peak_mb", 64.0, 16.0, "memory_spike")
+KINDS = {kind.name: kind for kind in (EXECUTION_TIME, STARTUP_TIME, CPU_PEAK, MEMORY_PEAK)}
 
 
 class Metric(msgspec.Struct, array_like=True, frozen=True):
@@ -141,13 +142,18 @@ def limits_of(kind: Kind, baseline: Sequence[float]) -> Limits | None:
     return Limits("modified_z_score", middle, spread, max(unlikely, middle + kind.margin), unlikely)
 
 
+def spike_confidence(flagged: int, of: int, unlikely: float, value: float) -> float:
+    """Return how sure a spike is: less with a series that is often flagged, more with a value far above the limit."""
+    return confidence(1 - (flagged + 1) / (of + 2) * unlikely / value)
+
+
 def judge(kind: Kind, metric: Metric, value: float) -> Verdict:
     """Return what a value is, against what came before it."""
     limits = limits_of(kind, metric.baseline)
     flagged, of = sum(metric.flags), len(metric.flags)
     sure = 0.0
     if limits is not None and value >= limits.upper:
-        sure = confidence(1 - (flagged + 1) / (of + 2) * limits.unlikely / value)
+        sure = spike_confidence(flagged, of, limits.unlikely, value)
     return Verdict(kind, value, limits, len(metric.baseline), flagged / of if of else 0.0, sure)
 
 

@@ -18,7 +18,7 @@ from bridge_app.events.intelligence import FAILURE_PATTERN
 WINDOW_US = 600 * 1_000_000
 STARTS = 5
 #: Starts that are remembered, of all instances of the service.
-KEPT = 64
+KEPT = 32
 SETTLED = "settled"
 
 

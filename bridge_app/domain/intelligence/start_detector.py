@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
+from bridge_app.domain.intelligence import figures
 from bridge_app.domain.intelligence.metric import STARTUP_TIME
 from bridge_app.domain.intelligence.restart_watch import RestartWatch, RestartWatcher
 from bridge_app.domain.intelligence.seen import Seen
@@ -30,7 +31,7 @@ from bridge_app.topics import HOOKS_SERVICE_LIFECYCLE
 KEPT_STARTS = 20
 SOURCE_PARTITIONS = 8
 #: Encoded bytes of the starts that wait to be settled. Those over it are settled early, the oldest first.
-PENDING_BYTES = 8 * 1024
+PENDING_BYTES = 7 * 1024
 UNWELL = frozenset({"unhealthy", "critical"})
 
 Applied: TypeAlias = tuple[ServiceStarts, Sequence[Derived]]
@@ -60,13 +61,14 @@ class StartDetector(NamedTuple):
         return state, [*derived, *found]
 
     def due(self, state: ServiceStarts) -> int | None:
-        """Return when the next start is to be confirmed, or silence ends an episode."""
+        """Return when the next start is to be confirmed, silence ends an episode, or there is something to tell."""
         deadlines = [start.due_us for start in state.pending]
-        deadlines += filter(None, (self.watcher.due(state.watch), self.restarts.due(state.restarts)))
+        others = (self.watcher.due(state.watch), self.restarts.due(state.restarts), figures.due(state.figures))
+        deadlines += [due for due in others if due is not None]
         return min(deadlines, default=None)
 
     def elapse(self, service: str, state: ServiceStarts, now_us: int) -> Applied:
-        """Confirm the starts and end the episodes of the next deadline, if it has come."""
+        """Confirm the starts, end the episodes and tell the figures of the next deadline, if it has come."""
         due = self.due(state)
         if due is None or due > now_us:
             return state, ()
@@ -74,7 +76,8 @@ class StartDetector(NamedTuple):
         watch, idle = self.watcher.elapse(subject, state.watch, due)
         restarts, settled = self.restarts.elapse(subject, state.restarts, due)
         state = msgspec.structs.replace(state, watch=watch, restarts=restarts)
-        derived: list[Derived] = [*idle, *settled]
+        state, told = _tell(service, state, due)
+        derived: list[Derived] = [*idle, *settled, *told]
         for start in [start for start in state.pending if start.due_us == due]:
             state, confirmed = self._confirm(service, state, start)
             derived.append(confirmed)
@@ -104,6 +107,7 @@ class StartDetector(NamedTuple):
             pending=(*before.pending, start),
             watch=watch,
             restarts=restarts,
+            figures=figures.noted(before.figures, start.startup_time_ms, False, cause),
         )
         derived = [start_report(self.environment, service, state, start, "observed").discovered(cause)]
         if start.startup_time_ms is not None:
@@ -112,7 +116,8 @@ class StartDetector(NamedTuple):
         while len(state.pending) > 1 and _size(state.pending) > PENDING_BYTES:
             state, confirmed = self._confirm(service, state, state.pending[0])
             derived.append(confirmed)
-        return state, derived
+        state, told = _tell(service, state, cause.time_us)
+        return state, [*derived, *told]
 
     def _judge(
         self, service: str, before: ServiceStarts, start: PendingStart, cause: Cause
@@ -136,6 +141,12 @@ class StartDetector(NamedTuple):
             report = start_report(self.environment, service, state, start, "failed")
             derived.append(report.discovered(cause, ordinal=len(derived)))
         return state, derived
+
+
+def _tell(service: str, state: ServiceStarts, now_us: int) -> Applied:
+    known = figures.Known(_subject(service), state.watch.metrics, None, STARTUP_TIME.name)
+    after, told = figures.told(state.figures, known, now_us)
+    return msgspec.structs.replace(state, figures=after), told
 
 
 def _subject(service: str) -> Subject:

@@ -4,6 +4,7 @@ from statistics import median
 
 import msgspec
 
+from bridge_app.domain.intelligence.figures import Figures
 from bridge_app.domain.intelligence.measures import agrees, succession
 from bridge_app.domain.intelligence.restart_watch import RestartWatch
 from bridge_app.domain.intelligence.seen import Seen
@@ -46,6 +47,7 @@ class ServiceStarts(msgspec.Struct, array_like=True, tag="start", frozen=True):
     pending: tuple[PendingStart, ...]
     watch: Watch = Watch()
     restarts: RestartWatch = RestartWatch()
+    figures: Figures = Figures()
 
 
 def pending_start(

@@ -10,6 +10,7 @@ import orjson
 
 from bridge_app.domain.intelligence.detectors import DetectorConfig, Detectors, SeriesState
 from bridge_app.events.envelope import Derived, Event, Identity, Position, derive
+from bridge_app.events.intelligence import BASELINE, SUMMARY
 from bridge_app.topics import INTELLIGENCE_OBSERVATIONS
 
 ENVIRONMENT = "unit"
@@ -94,12 +95,15 @@ def through_kafka(derived: Derived) -> Event:
 
 
 class Pipeline:
-    """An environment with a clock of its own; `published` holds all events of both topics, in order."""
+    """An environment with a clock of its own; `published` holds all events of both topics, in order, but what series
+    tell of themselves from time to time: that is in `told`.
+    """
 
     def __init__(self, **config: Any) -> None:
         self.detectors = Detectors(DetectorConfig(environment=ENVIRONMENT, **config))
         self.states: dict[str, SeriesState] = {}
         self.published: list[Event] = []
+        self.told: list[Event] = []
         self.observed: list[tuple[str, Event]] = []
         self.now_us = START_US
         self._numbers = count()
@@ -168,8 +172,12 @@ class Pipeline:
             if one.topic == INTELLIGENCE_OBSERVATIONS.name:
                 events += self._observe(one)
                 continue
-            events.append(through_kafka(one))
-            self.published.append(events[-1])
+            event = through_kafka(one)
+            if one.event_type in (BASELINE, SUMMARY):
+                self.told.append(event)
+            else:
+                events.append(event)
+                self.published.append(event)
         return events
 
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from bridge_app.clock import SystemClock
+from bridge_app.domain.intelligence.baselines import BaselineView
 from bridge_app.domain.intelligence.patterns import PatternView
 from bridge_app.effects.pattern_history import PatternHistory
 from bridge_app.errors import ServiceUnavailable
@@ -50,7 +51,7 @@ async def http(view: PatternView) -> AsyncIterator[Client]:
     driver = BridgeWeb(app, middlewares=[middleware], max_body_bytes=4096, halt=lambda error: pytest.fail(str(error)))
     app.web = driver
     history = PatternHistory(NoPostgres(), topic="intelligence.patterns")
-    intelligence.register(app, view=view, history=history, answers=answers, clock=clock)
+    intelligence.register(app, view=view, baselines=BaselineView(), history=history, answers=answers, clock=clock)
     driver.init_server()
     async with TestClient(TestServer(driver.web_app)) as client:
         yield client
@@ -94,3 +95,10 @@ async def test_one_pattern_over_http(http: Client) -> None:
     assert [(entry["revision"], entry["confidence"], entry["status"]) for entry in history] == [(1, 0.8, "active")]
     status, body = await get(http, "/intelligence/patterns/pattern_nope")
     assert (status, body["error"]["code"]) == (404, "NOT_FOUND")
+
+
+async def test_baselines_over_http(http: Client) -> None:
+    status, answer = await get(http, "/intelligence/baselines", tool="t")
+    assert (status, answer["data"]) == (200, {"baselines": []})
+    status, answer = await get(http, "/intelligence/baselines", service="\0")
+    assert (status, answer["error"]["details"]["errors"][0]["path"]) == (422, "query.service")
