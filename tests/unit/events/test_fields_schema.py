@@ -110,7 +110,8 @@ def _bodies(draw: st.DrawFn) -> dict[str, Any]:
         section = draw(st.sampled_from([None, *(name for name, item in body.items() if isinstance(item, dict))]))
         place = dict(body if section is None else body[section])
         name = draw(st.sampled_from(sorted(place))) if place else "x"
-        if place and draw(st.booleans()):
+        dropped: bool = draw(st.booleans())
+        if dropped and place:
             del place[name]
         else:
             place[name] = draw(SPOILERS)

@@ -1,0 +1,13 @@
+"""The descriptions of the bridge that machines read, and the page that shows them to people (conventions §5).
+
+    operation   how a view says what it takes and answers: `@describe(Operation(...))` on its method
+    answers     the types of the wrapper around every JSON answer
+    health, hooks, intelligence, documents
+                the operations of a domain's views and the types of their answers
+    openapi     GET /openapi.json, made of the router's views
+    messages    the events the bridge sends and takes
+    asyncapi    GET /asyncapi.json, made of the topic catalogue and the messages
+    examples    what the documents show, made by the code that runs
+
+Bodies, parameters, payloads and errors are described by the rules, types and classes that check, build and raise them.
+"""

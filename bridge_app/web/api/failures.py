@@ -1,0 +1,90 @@
+"""The answers to requests that are not handled, made of the error tree: codes, statuses, meanings."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from inspect import cleandoc
+from typing import Any, Final
+
+from bridge_app.errors import (
+    FieldError,
+    InternalError,
+    InvalidHookType,
+    MalformedBody,
+    NotFound,
+    RequestError,
+    ServiceUnavailable,
+    ValidationError,
+)
+from bridge_app.json_schema import Schema
+from bridge_app.web.api.answers import EXAMPLE_METADATA, EXAMPLE_TRACE_ID
+from bridge_app.web.api.operation import Operation
+
+_EXAMPLES: Final[Mapping[type[RequestError], RequestError]] = {
+    MalformedBody: MalformedBody("The body is empty, expected JSON"),
+    NotFound: NotFound("There is no pattern pattern_nope"),
+    ValidationError: ValidationError([FieldError("$.service_info.port", "Expected int")]),
+    InvalidHookType: InvalidHookType(
+        [FieldError("$.hook_type", "Expected one of health_changed, service_started, service_stopped")],
+        details={"allowed": ["health_changed", "service_started", "service_stopped"]},
+    ),
+    InternalError: InternalError("Internal error"),
+    ServiceUnavailable: ServiceUnavailable("The worker is shutting down"),
+}
+_HEADERS: Final[Mapping[int, Mapping[str, Schema]]] = {
+    401: {"WWW-Authenticate": {"type": "string"}},
+    405: {"Allow": {"type": "string"}},
+    429: {"Retry-After": {"type": "integer", "minimum": 1, "description": "Seconds"}},
+    503: {"Retry-After": {"type": "integer", "minimum": 1, "description": "Seconds"}},
+}
+
+
+def tree(root: type[RequestError] = RequestError) -> Iterator[type[RequestError]]:
+    """Yield every error that a request can be answered with."""
+    for error in root.__subclasses__():
+        yield error
+        yield from tree(error)
+
+
+def everywhere(operation: Operation) -> Sequence[type[RequestError]]:
+    """Return the errors that an operation may meet like any other: bad headers, a defect, a worker that stops."""
+    return (ValidationError, InternalError, ServiceUnavailable)
+
+
+def wrapped(data: Schema) -> Schema:
+    """Return the schema of the answer to a request that was handled."""
+    return _wrapper({"const": True}, data, {"type": "null"})
+
+
+def response(errors: Sequence[type[RequestError]], data: Schema | None = None) -> Schema:
+    """Return the Response Object for some errors of one status; `data` is null unless it is given."""
+    codes = [error.code for error in errors]
+    problem = {"allOf": [{"$ref": "#/components/schemas/Problem"}, {"properties": {"code": {"enum": codes}}}]}
+    content: Schema = {"schema": _wrapper({"const": False}, data or {"type": "null"}, problem)}
+    examples = {error.code: {"value": _example(_EXAMPLES[error])} for error in errors if error in _EXAMPLES}
+    if examples and data is None:
+        content["examples"] = examples
+    headers = {name: {"schema": schema} for name, schema in _HEADERS.get(errors[0].status, {}).items()}
+    return {
+        "description": "\n\n".join(_meaning(error) for error in errors),
+        **({"headers": headers} if headers else {}),
+        "content": {"application/json": content},
+    }
+
+
+def _wrapper(success: Schema, data: Schema, error: Schema) -> Schema:
+    properties = {
+        "success": success,
+        "data": data,
+        "error": error,
+        "metadata": {"$ref": "#/components/schemas/Metadata"},
+    }
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _meaning(error: type[RequestError]) -> str:
+    text = " ".join(cleandoc(error.__doc__ or "").split("\n\n")[0].split())
+    return f"`{error.code}`: {text}" + (" The same request may succeed later." if error.retryable else "")
+
+
+def _example(error: RequestError) -> dict[str, Any]:
+    problem = {"code": error.code, "message": error.message, "details": error.details, "trace_id": EXAMPLE_TRACE_ID}
+    return {"success": False, "data": None, "error": problem, "metadata": EXAMPLE_METADATA}
