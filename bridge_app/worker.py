@@ -30,6 +30,7 @@ from bridge_app.health import SERVICE_NAME, Facts, Health
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.runtime.view import TopicTail
 from bridge_app.settings import Settings
+from bridge_app.web import documents as document_routes
 from bridge_app.web import health as health_routes
 from bridge_app.web import hooks as hook_routes
 from bridge_app.web import intelligence as intelligence_routes
@@ -124,6 +125,7 @@ def _add_routes(
     history = PatternHistory(postgres, topic=settings.topic(topics.INTELLIGENCE_PATTERNS.name))
     health_routes.register(app, health, answers)
     hook_routes.register(app, receiver)
+    document_routes.register(app, settings)
     intelligence_routes.register(app, view=patterns, history=history, answers=answers, clock=clock)
 
 

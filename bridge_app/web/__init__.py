@@ -7,6 +7,8 @@
     bodies      a JSON body, checked in the order of the specification
     queries     query parameters
     views       the base of all views
+    api         what each view takes and answers, and the documents made of it
+    static      the files of the page /docs
 
 Each further module holds the views of one domain and has one `register(app, ...)`, which gets its dependencies.
 """

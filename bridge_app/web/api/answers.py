@@ -26,7 +26,7 @@ class Metadata(msgspec.Struct):
 
 
 class Problem(msgspec.Struct):
-    """Why a request was not handled. `message` is for people, `code` for programs; `trace_id` is in the worker's log."""
+    """Why a request was not handled. `code` is for programs; the worker's log has `trace_id`."""
 
     code: str
     message: str

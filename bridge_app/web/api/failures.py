@@ -54,6 +54,11 @@ def wrapped(data: Schema) -> Schema:
     return _wrapper({"const": True}, data, {"type": "null"})
 
 
+def handled(data: Any) -> dict[str, Any]:
+    """Return an example of such an answer."""
+    return {"success": True, "data": data, "error": None, "metadata": EXAMPLE_METADATA}
+
+
 def response(errors: Sequence[type[RequestError]], data: Schema | None = None) -> Schema:
     """Return the Response Object for some errors of one status; `data` is null unless it is given."""
     codes = [error.code for error in errors]

@@ -71,7 +71,7 @@ HEALTH: Final = Operation(
     summary="The state of the worker and of what it needs",
     description="Always 200: the worker answers. Probes run in the background, so it waits for nothing.",
     answer=HealthReport,
-    example={
+    example=lambda: {
         "status": "degraded",
         "service": "omninode-bridge",
         "version": "0.1.0",
@@ -93,5 +93,5 @@ READY: Final = Operation(
     description="200 when they may, else 503; both carry `data`.",
     answer=Readiness,
     data_with=(503,),
-    example={"ready": True, "reasons": [], "critical_services": {"database": "healthy", "kafka": "healthy"}},
+    example=lambda: {"ready": True, "reasons": [], "critical_services": {"database": "healthy", "kafka": "healthy"}},
 )

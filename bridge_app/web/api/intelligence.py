@@ -6,6 +6,8 @@ import msgspec
 
 from bridge_app.domain.intelligence.queries import PARAMETERS
 from bridge_app.errors import NotFound, ValidationError
+from bridge_app.timestamps import format_us
+from bridge_app.web.api import examples
 from bridge_app.web.api.answers import Pagination, Timestamp
 from bridge_app.web.api.operation import Operation
 
@@ -14,8 +16,8 @@ Confidence = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Status = Literal["active", "resolved", "dismissed"]
 
 
-class Pattern(msgspec.Struct):
-    """What was found, at its latest revision. `evidence` is what it rests on; at most 100 names are listed."""
+class PatternBase(msgspec.Struct):
+    """What was found, at one revision; at most 100 names are listed, `…_total` counts all."""
 
     pattern_id: PatternId
     pattern_type: str
@@ -40,6 +42,11 @@ class Pattern(msgspec.Struct):
     ]
     environment: str
     series: str | None
+
+
+class Pattern(PatternBase):
+    """What was found, at its latest revision. `evidence` is what it rests on; at most 100 names are listed."""
+
     evidence: dict[str, Any]
 
 
@@ -74,27 +81,18 @@ class PatternList(msgspec.Struct):
     pagination: Pagination
 
 
-_EXAMPLE: Final[dict[str, Any]] = {
-    "pattern_id": "pattern_63ac9d0c-1f5b-5b8e-9a1d-6f4bb1f0c0aa",
-    "pattern_type": "service_initialization",
-    "confidence_score": 0.6667,
-    "discovery_time": "2024-01-15T10:30:00.500000Z",
-    "last_seen": "2024-01-15T10:30:00.500000Z",
-    "status": "active",
-    "severity": None,
-    "phase": "observed",
-    "revision": 1,
-    "occurrences": 1,
-    "affected_services": ["shop"],
-    "affected_services_total": 1,
-    "affected_tools": [],
-    "affected_tools_total": 0,
-    "description": "Service shop initialized in 2500 ms",
-    "recommendations": [],
-    "environment": "development",
-    "series": None,
-    "evidence": {"starts_seen": 1, "startup_time_ms": 2500},
-}
+def _example_list() -> dict[str, Any]:
+    patterns, total = examples.pattern_page()
+    return {
+        "patterns": patterns,
+        "total_patterns": total,
+        "analysis_window": {
+            "start_time": format_us(examples.START_US - 23 * examples.HOUR_US),
+            "end_time": format_us(examples.START_US + examples.HOUR_US),
+        },
+        "pagination": {"limit": 100, "has_more": False, "next_cursor": None},
+    }
+
 
 PATTERNS: Final = Operation(
     tag="intelligence",
@@ -104,12 +102,7 @@ PATTERNS: Final = Operation(
     answer=PatternList,
     errors=(ValidationError,),
     scope="intelligence:read",
-    example={
-        "patterns": [_EXAMPLE],
-        "total_patterns": 1,
-        "analysis_window": {"start_time": "2024-01-14T10:31:00.000000Z", "end_time": "2024-01-15T10:31:00.000000Z"},
-        "pagination": {"limit": 100, "has_more": False, "next_cursor": None},
-    },
+    example=_example_list,
 )
 
 ONE_PATTERN: Final = Operation(
@@ -119,14 +112,11 @@ ONE_PATTERN: Final = Operation(
         "pattern_id": {
             "type": "string",
             "description": "`pattern_<uuid>` or the bare UUID",
-            "examples": ["pattern_63ac9d0c-1f5b-5b8e-9a1d-6f4bb1f0c0aa"],
+            "examples": ["pattern_ba9cdfc5-67a3-5b8d-b0c1-b690b221f7d8"],
         }
     },
     answer=PatternWithHistory,
     errors=(NotFound,),
     scope="intelligence:read",
-    example={
-        **_EXAMPLE,
-        "history": [{"revision": 1, "time": "2024-01-15T10:30:00.500000Z", "confidence": 0.6667, "status": "active"}],
-    },
+    example=examples.pattern_with_history,
 )

@@ -11,7 +11,7 @@ from bridge_app.errors import RequestError
 from bridge_app.json_schema import Schema, of_types
 from bridge_app.parameters import Parameter
 from bridge_app.web.api import failures
-from bridge_app.web.api.answers import EXAMPLE_METADATA, Metadata, Problem
+from bridge_app.web.api.answers import Metadata, Problem
 from bridge_app.web.api.operation import Operation, operation_of
 
 DESCRIPTION = """\
@@ -19,8 +19,8 @@ Sees every lifecycle event that services report, finds what is wrong in them, an
 
 Every JSON answer has the four keys `success`, `data`, `error` and `metadata`. Bodies are JSON objects of at most \
 {max_body_bytes:,} bytes, nested at most 32 levels deep, without U+0000 in text, and with numbers of at most 64 bits. \
-Unknown fields are kept, unknown query parameters are ignored. Of a `404`, a `405` and a body that is too large every \
-path may be the place.
+Unknown fields are kept, unknown query parameters are ignored. An unknown path is answered 404, a method that a path \
+does not take 405 with the header `Allow`.
 """
 
 TAGS = {
@@ -103,7 +103,7 @@ class _Writer:
     def __init__(self, data: Mapping[type, Schema], auth_enabled: bool) -> None:
         self._data = data
         self._auth_enabled = auth_enabled
-        self.failures: dict[str, Schema] = {}
+        self.failures = {error.code: failures.response([error]) for error in failures.tree()}
 
     def operation(self, route: Route, operation: Operation) -> Schema:
         """Return the Operation Object of a route."""
@@ -136,15 +136,16 @@ class _Writer:
         found: Schema = {"description": operation.summary, "headers": headers}
         if operation.answer is None:
             return found
-        schema = self._data.get(operation.answer, operation.answer) if operation.wrapped else operation.answer
+        schema = self._schema(operation.answer)
         content: Schema = {"schema": failures.wrapped(schema) if operation.wrapped else schema}
         if operation.example is not None:
-            content["example"] = (
-                {"success": True, "data": operation.example, "error": None, "metadata": EXAMPLE_METADATA}
-                if operation.wrapped
-                else operation.example
-            )
+            example = operation.example()
+            content["example"] = failures.handled(example) if operation.wrapped else example
         return {**found, "content": {operation.media_type: content}}
+
+    def _schema(self, answer: Any) -> Schema:
+        found: Schema = self._data[answer] if isinstance(answer, type) else answer
+        return found
 
     def _failures(self, operation: Operation) -> dict[str, Schema]:
         by_status: dict[int, list[type[RequestError]]] = {}
@@ -154,7 +155,7 @@ class _Writer:
         found = {}
         for status, errors in sorted(by_status.items()):
             if status in operation.data_with:
-                found[str(status)] = failures.response(errors, self._data[operation.answer])
+                found[str(status)] = failures.response(errors, self._schema(operation.answer))
             else:
                 name = "-".join(error.code for error in errors)
                 self.failures[name] = failures.response(errors)

@@ -24,7 +24,7 @@ class Operation(NamedTuple):
 
     `answer` is the type of `data` in the answer, or for other media types the type of the whole. `path` describes the
     variables of the path by name. `errors` are those of this operation; what every request may meet is added to them.
-    `scope` is what a credential needs, None for routes open to all. `example` is one value of `answer`. `data_with`
+    `scope` is what a credential needs, None for routes open to all. `example` makes one value of `answer`. `data_with`
     names statuses other than `status` that carry `data` as well.
     """
 
@@ -41,7 +41,7 @@ class Operation(NamedTuple):
     headers: Mapping[str, Schema] = {}
     errors: Sequence[type[RequestError]] = ()
     scope: str | None = None
-    example: Any = None
+    example: Callable[[], Any] | None = None
     data_with: Sequence[int] = ()
 
 

@@ -9,8 +9,9 @@ import faust
 from bridge_app.errors import RequestError, StartError
 from bridge_app.events.envelope import Event, Identity
 from bridge_app.health import Facts, Health
+from bridge_app.settings import Settings
+from bridge_app.web import documents, hooks
 from bridge_app.web import health as health_views
-from bridge_app.web import hooks
 from bridge_app.web.answers import Answers
 from bridge_app.web.middleware import create_middleware
 from bridge_app.web.server import BridgeWeb
@@ -74,6 +75,7 @@ class Worker:
         )
         hooks.register(self.app, receiver)
         health_views.register(self.app, self.health, answers)
+        documents.register(self.app, Settings.from_environ({}))
         self._register_defect()
 
     async def _publish(self, events: Sequence[tuple[str, Event]]) -> None:

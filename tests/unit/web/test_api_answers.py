@@ -1,0 +1,106 @@
+"""What the web server answers is what its own /openapi.json says, down to the last field."""
+
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+
+from bridge_app.errors import ServiceUnavailable
+from bridge_app.json_schema import Schema
+from bridge_app.web.api import examples
+from bridge_app.web.documents import page_files
+from tests.unit.web.documented import answer_problems
+from tests.unit.web.http_worker import MAX_BODY_BYTES, Worker
+
+HOOKS = "/hooks/service/lifecycle"
+START = examples.LIFECYCLE_BODIES["started"]
+
+
+async def fetch(http: aiohttp.ClientSession, path: str) -> Schema:
+    async with http.get(path) as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"] == "application/json"
+        document: Schema = await response.json()
+        return document
+
+
+async def ask(http: aiohttp.ClientSession, method: str, path: str, status: int, **options: Any) -> list[str]:
+    """Return what is undocumented about an answer of an expected status."""
+    document = await fetch(http, "/openapi.json")
+    async with http.request(method, path, **options) as response:
+        answer = orjson.loads(await response.read())
+        assert response.status == status, answer
+        return answer_problems(document, method, path, status, answer)
+
+
+async def test_conventions_the_documents_are_served_unwrapped(http: aiohttp.ClientSession) -> None:
+    assert (await fetch(http, "/openapi.json"))["openapi"] == "3.1.0"
+    assert (await fetch(http, "/asyncapi.json"))["asyncapi"] == "3.0.0"
+    async with http.get("/docs") as response:
+        assert (response.status, response.content_type) == (200, "text/html")
+    async with http.get("/", allow_redirects=False) as response:
+        assert (response.status, response.headers["Location"]) == (307, "/docs")
+
+
+async def test_answers_about_health_are_as_documented(worker: Worker, http: aiohttp.ClientSession) -> None:
+    assert await ask(http, "GET", "/health", 200) == []
+    worker.recovered = False
+    worker.health._recovered = False
+    assert await ask(http, "GET", "/ready", 503) == []
+
+
+async def test_answers_to_hooks_are_as_documented(worker: Worker, http: aiohttp.ClientSession) -> None:
+    worker.analysis = examples.analysis()
+    for body in examples.LIFECYCLE_BODIES.values():
+        assert await ask(http, "POST", HOOKS, 200, json=body) == []
+    assert await ask(http, "POST", HOOKS, 200, json=START, params={"dry_run": "true"}) == []
+    worker.analysis = ValueError("no")
+    assert await ask(http, "POST", HOOKS, 200, json=START) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, b"{"),
+        (413, b" " * (MAX_BODY_BYTES + 1)),
+        (422, b"{}"),
+        (422, b'{"hook_type": "nope", "service_info": {}}'),
+    ],
+)
+async def test_refusals_are_as_documented(http: aiohttp.ClientSession, status: int, body: bytes) -> None:
+    assert await ask(http, "POST", HOOKS, status, data=body, headers={"Content-Type": "application/json"}) == []
+
+
+async def test_an_unsupported_type_and_a_broker_that_is_away_are_as_documented(
+    worker: Worker, http: aiohttp.ClientSession
+) -> None:
+    assert await ask(http, "POST", HOOKS, 415, data=b"{}", headers={"Content-Type": "text/plain"}) == []
+    worker.refusal = ServiceUnavailable("Kafka is away")
+    assert await ask(http, "POST", HOOKS, 503, json=START) == []
+
+
+@pytest.mark.parametrize("name", sorted(page_files()))
+async def test_a_file_of_the_page_is_served_as_what_it_is(http: aiohttp.ClientSession, name: str) -> None:
+    async with http.get(f"/docs/{name}") as response:
+        assert response.status == 200
+        assert (
+            response.content_type
+            == {"html": "text/html", "css": "text/css", "js": "text/javascript"}[name.rpartition(".")[2]]
+        )
+        assert await response.read() == page_files()[name]
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/docs.js", "/openapi.json", "/asyncapi.json"])
+async def test_the_page_may_load_its_own_files_only(http: aiohttp.ClientSession, path: str) -> None:
+    async with http.get(path) as response:
+        policy = dict(part.strip().split(" ", 1) for part in response.headers["Content-Security-Policy"].split(";"))
+        assert policy["default-src"] == "'none'"
+        assert {policy[name] for name in ("script-src", "style-src", "connect-src", "img-src")} == {"'self'"}
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("name", ["nope.js", "..%2Fapi%2Fopenapi.py", "docs.html%00"])
+async def test_no_other_file_is_served(http: aiohttp.ClientSession, name: str) -> None:
+    async with http.get(f"/docs/{name}") as response:
+        assert response.status == 404
