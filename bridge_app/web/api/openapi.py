@@ -103,7 +103,9 @@ class _Writer:
     def __init__(self, data: Mapping[type, Schema], auth_enabled: bool) -> None:
         self._data = data
         self._auth_enabled = auth_enabled
-        self.failures = {error.code: failures.response([error]) for error in failures.tree()}
+        self.failures = {
+            error.code: {**failures.response([error]), "x-status": error.status} for error in failures.tree()
+        }
 
     def operation(self, route: Route, operation: Operation) -> Schema:
         """Return the Operation Object of a route."""
@@ -158,7 +160,7 @@ class _Writer:
                 found[str(status)] = failures.response(errors, self._schema(operation.answer))
             else:
                 name = "-".join(error.code for error in errors)
-                self.failures[name] = failures.response(errors)
+                self.failures.setdefault(name, failures.response(errors))
                 found[str(status)] = {"$ref": f"#/components/responses/{name}"}
         return found
 

@@ -14,6 +14,7 @@ from tests.unit.web.documented import answer_problems
 from tests.unit.web.http_worker import MAX_BODY_BYTES, Worker
 
 HOOKS = "/hooks/service/lifecycle"
+MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 START = examples.LIFECYCLE_BODIES["started"]
 
 
@@ -84,10 +85,7 @@ async def test_an_unsupported_type_and_a_broker_that_is_away_are_as_documented(
 async def test_a_file_of_the_page_is_served_as_what_it_is(http: aiohttp.ClientSession, name: str) -> None:
     async with http.get(f"/docs/{name}") as response:
         assert response.status == 200
-        assert (
-            response.content_type
-            == {"html": "text/html", "css": "text/css", "js": "text/javascript"}[name.rpartition(".")[2]]
-        )
+        assert response.content_type == MEDIA_TYPES[name.rpartition(".")[2]]
         assert await response.read() == page_files()[name]
 
 
