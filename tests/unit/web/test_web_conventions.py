@@ -1,6 +1,7 @@
 """What all routes share: ids, the wrapper, the order of checks, limits, the stop (conventions §4, §5)."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ import aiohttp
 import pytest
 
 from bridge_app import __version__
+from bridge_app.settings import Settings
 from tests.unit.web.http_worker import MAX_BODY_BYTES, Worker
 
 ROUTE = "/hooks/service/lifecycle"
@@ -182,9 +184,11 @@ async def test_while_the_worker_stops_requests_are_refused_and_probes_answered(
     assert response.status == 200
 
 
-async def test_a_taken_port_ends_the_start_with_exit_code_2(worker: Worker) -> None:
+async def test_a_taken_port_ends_the_start_with_exit_code_2(
+    worker: Worker, make_settings: Callable[..., Settings]
+) -> None:
     port = int(worker.url.rpartition(":")[2])
-    second = Worker(port)
+    second = Worker(port, make_settings())
 
     await second.web.start_server()
     await second.web.stop_server()
