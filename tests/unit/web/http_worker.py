@@ -55,7 +55,8 @@ class Worker:
         self.recorded: list[tuple[str, Event]] = []
         self.refusal: RequestError | None = None
         self.record_refusal: RequestError | None = None
-        #: Publications wait for it.
+        #: Publications wait for the gate; so many do at the moment.
+        self.waiting = 0
         self.gate = asyncio.Event()
         self.gate.set()
         self.analysis: dict[str, Any] | Exception = {"patterns_discovered": [{"pattern_type": "x"}]}
@@ -116,7 +117,9 @@ class Worker:
         self.recorded += events
 
     async def _publish(self, events: Sequence[tuple[str, Event]]) -> None:
+        self.waiting += 1
         await self.gate.wait()
+        self.waiting -= 1
         if self.refusal is not None:
             raise self.refusal
         self.published += events
