@@ -13,6 +13,7 @@ from bridge_app.events.envelope import Event, Identity
 from bridge_app.web.answers import Answers
 from bridge_app.web.bodies import read_json
 from bridge_app.web.context import RequestContext, context_of
+from bridge_app.web.meter import VALIDATED, note_hook
 from bridge_app.web.queries import flag
 from bridge_app.web.views import View
 
@@ -53,6 +54,9 @@ class HookReceiver:
         dry_run = flag(request, "dry_run")
         body = await read_json(request)
         _adopt_correlation(context, body)
+        note = note_hook(request, route, body)
+        if dry_run:
+            note.status = VALIDATED
         event = accept(route, body, self._arrival(context))
         if not dry_run:
             await self._publish([(route.topic, event)])
