@@ -1,7 +1,9 @@
 """The web server with everything a request has to pass, as the settings have it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from aiohttp.typedefs import Middleware
 
 from bridge_app.clock import Clock
 from bridge_app.domain.rate_limit import RateLimit
@@ -23,10 +25,12 @@ def web_factory(
     new_uuid: Callable[[], str],
     stopping: Callable[[], bool],
     halt: Callable[[StartError], None],
+    outermost: Sequence[Middleware] = (),
 ) -> Callable[[Any], BridgeWeb]:
     """Return a function that makes the web server of a Faust app. The files of keys and secrets are read now.
 
-    `stopping` tells that the worker is shutting down; `halt` ends the process when the port cannot be had.
+    `stopping` tells that the worker is shutting down; `halt` ends the process when the port cannot be had. Middlewares
+    of `outermost` see every request first and every answer last, also those of requests that were not admitted.
 
     Raises:
         SettingsError: a file of keys or secrets is bad.
@@ -46,7 +50,11 @@ def web_factory(
             answers=answers, clock=clock, new_uuid=new_uuid, admission=admission, in_flight=in_flight
         )
         return BridgeWeb(
-            app, middlewares=[middleware], max_body_bytes=settings.http_max_body_bytes, refuse=refuse, halt=halt
+            app,
+            middlewares=[*outermost, middleware],
+            max_body_bytes=settings.http_max_body_bytes,
+            refuse=refuse,
+            halt=halt,
         )
 
     return new_web

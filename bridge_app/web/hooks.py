@@ -15,6 +15,7 @@ from bridge_app.web.bodies import read_json
 from bridge_app.web.context import RequestContext, context_of
 from bridge_app.web.idempotency import Idempotency
 from bridge_app.web.limits import Turns
+from bridge_app.web.meter import VALIDATED, note_hook
 from bridge_app.web.queries import flag
 from bridge_app.web.views import View
 
@@ -59,6 +60,9 @@ class HookReceiver:
         dry_run = flag(request, "dry_run")
         body = await read_json(request)
         _adopt_correlation(context, body)
+        note = note_hook(request, route, body)
+        if dry_run:
+            note.status = VALIDATED
         event = accept(route, body, self._arrival(context))
         if dry_run:
             return self._answer(request, event, dry_run=True)
