@@ -10,6 +10,7 @@ from mode import Service
 
 from bridge_app import __version__
 from bridge_app.clock import Clock
+from bridge_app.domain.breaker import CircuitBreaker
 from bridge_app.timestamps import format_us
 
 log = structlog.get_logger(__name__)
@@ -79,7 +80,7 @@ class Health(Service):
     """Probes every dependency on its own, every 2 s and every 0.5 s while it is down; a report waits for nothing.
 
     `probes` has one entry per dependency; a probe returns or raises, and is cut at 1 s. Those of `disabled` are listed
-    and count as well.
+    and count as well. A dependency's breaker in `breakers` hears of every outcome.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Health(Service):
         instance_id: str,
         clock: Clock,
         disabled: Sequence[str] = (),
+        breakers: Mapping[str, CircuitBreaker] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -99,6 +101,7 @@ class Health(Service):
         self._born = clock.monotonic()
         unknown = Check(UNHEALTHY, reason="not checked yet")
         self._dependencies = {name: _Dependency(probe, unknown, self._born) for name, probe in probes.items()}
+        self._breakers = breakers or {}
         self._disabled = {name: Check(DISABLED) for name in disabled}
         self._recovered = False
         self._caught_up = False
@@ -172,10 +175,20 @@ class Health(Service):
         if check.status != dependency.check.status:
             log.info("dependency_changed", dependency=name, status=check.status, reason=reason)
         dependency.check = check
+        self._settle(name, reason)
         if reason is None:
             dependency.down_since = None
         elif dependency.down_since is None:
             dependency.down_since = now
+
+    def _settle(self, name: str, reason: str | None) -> None:
+        breaker = self._breakers.get(name)
+        if breaker is None:
+            return
+        if reason is None:
+            breaker.probe_succeeded()
+        else:
+            breaker.probe_failed(reason)
 
     def _look(self) -> None:
         """Keep what is true once and for all: the first recovery, the first catching up, the end of the start."""

@@ -35,6 +35,8 @@ CONFIGURATION_CHANGES = Topic("configuration.changes", 30 * DAY)
 SYSTEM_ERRORS = Topic("system.errors", 30 * DAY)
 
 INTELLIGENCE_OBSERVATIONS = Topic("intelligence.observations", DAY)
+#: One record per idempotency key; every worker reads all of them.
+HTTP_IDEMPOTENCY = Topic("http.idempotency", DAY, compacted=True, dead_letters=False)
 
 #: Created at start, in this order. Further domains add theirs here.
 PUBLIC = (
@@ -48,7 +50,7 @@ PUBLIC = (
     CONFIGURATION_CHANGES,
     SYSTEM_ERRORS,
 )
-INTERNAL = (INTELLIGENCE_OBSERVATIONS,)
+INTERNAL = (INTELLIGENCE_OBSERVATIONS, HTTP_IDEMPOTENCY)
 CATALOGUE = PUBLIC + INTERNAL
 
 

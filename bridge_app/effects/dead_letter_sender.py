@@ -23,12 +23,16 @@ class DeadLetterSender:
     """Sends dead letters with an idempotent producer, which is started when the first one is there.
 
     `partitions_of` gives the partition count of the topic a letter comes from: its `.dlq` topic is created with the
-    same when it does not exist, which is so only for topics outside of the catalogue.
+    same when it does not exist, which is so only for topics outside of the catalogue. `retried` is called when letters
+    are going to be sent again.
     """
 
-    def __init__(self, settings: Settings, partitions_of: Callable[[str], int]) -> None:
+    def __init__(
+        self, settings: Settings, partitions_of: Callable[[str], int], retried: Callable[[], None] = lambda: None
+    ) -> None:
         self._settings = settings
         self._partitions_of = partitions_of
+        self._retried = retried
         self._producer: AIOKafkaProducer | None = None
         self._existing: set[str] = set()
 
@@ -47,6 +51,7 @@ class DeadLetterSender:
                 if not error.retriable:
                     raise
                 log.warning("dead_letters_retried", count=len(letters), error=repr(error), delay_seconds=delay)
+            self._retried()
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_RETRY_SECONDS)
 

@@ -18,8 +18,10 @@ from aiokafka.errors import (
 )
 from mode import Service
 
+from bridge_app.effects.publish_meter import measured_publication
 from bridge_app.errors import InternalError, PayloadTooLarge, ServiceUnavailable
 from bridge_app.events.envelope import Event, encode
+from bridge_app.metrics import Metrics
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -47,9 +49,10 @@ class Publisher(Service):
     its batches and does not get over one that the broker refused: it is replaced then.
     """
 
-    def __init__(self, settings: Settings, **kwargs: Any) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._settings = settings
+        self._metrics = metrics or Metrics()
         self._producer: AIOKafkaProducer | None = None
         self._renewal: asyncio.Future[None] | None = None
 
@@ -65,7 +68,8 @@ class Publisher(Service):
         """
         try:
             async with asyncio.timeout(self._settings.kafka_timeout_seconds):
-                await self._deliver(events)
+                with measured_publication(self._metrics, [topic for topic, _event in events]):
+                    await self._deliver(events)
         except TimeoutError as error:
             seconds = self._settings.kafka_timeout_seconds
             raise ServiceUnavailable(f"Kafka did not acknowledge within {seconds:g} s") from error

@@ -12,8 +12,10 @@ from mode.supervisors import CrashingSupervisor
 from mode.types import ServiceT
 
 from bridge_app.clock import Clock, SystemClock
+from bridge_app.domain.alarms import AlarmSink, NoAlarms
 from bridge_app.errors import Fenced, StartError
 from bridge_app.events.envelope import Identity
+from bridge_app.metrics import Metrics
 from bridge_app.runtime import collector
 from bridge_app.runtime.boot import BridgeBoot
 from bridge_app.runtime.catalogue import CataloguePlan, ChangelogSpec
@@ -23,6 +25,7 @@ from bridge_app.runtime.folder import claim
 from bridge_app.runtime.lanes import Lanes
 from bridge_app.runtime.process import BridgeWorker, end
 from bridge_app.runtime.producer import BatchProducer
+from bridge_app.runtime.rebalances import RebalanceSensor
 from bridge_app.runtime.recovery import ParkedTableManager
 from bridge_app.runtime.state_table import StateTable
 from bridge_app.settings import Settings
@@ -31,6 +34,7 @@ from bridge_app.topics import Topic
 log = structlog.get_logger(__name__)
 
 PULSE_SECONDS = 0.2
+HEARTBEAT_SECONDS = 1.0
 #: A worker that is still there so long after a crash or a signal to stop is ended.
 HARD_EXIT_SECONDS = 30.0
 
@@ -67,6 +71,9 @@ class BridgeApp(faust.App):
         self.catalogue: list[Topic] = []
         self.partition_counts: dict[str, int] = {}
         self.stopping = False
+        self.metrics = Metrics()
+        #: Who is told when an agent stops.
+        self.alarms: AlarmSink = NoAlarms()
         #: Makes the web server; None makes Faust's.
         self.new_web: Callable[[BridgeApp], Web] | None = None
         self.fence = Fence(
@@ -78,6 +85,7 @@ class BridgeApp(faust.App):
             settings.app_id,
             **{**_faust_settings(settings, session_timeout), **options},
         )
+        self.sensors.add(RebalanceSensor(self.metrics, self.clock.monotonic))
 
     # -- declaring
 
@@ -152,6 +160,14 @@ class BridgeApp(faust.App):
     def _new_web(self) -> Web:
         return super()._new_web() if self.new_web is None else self.new_web(self)
 
+    def _on_rebalance_when_stopped(self) -> None:
+        """Do nothing: a worker that is stopping takes part in a rebalance with its steps done and committed, and leaves
+        the group when its consumer stops.
+
+        Faust marks the client as closed here. Its stop then returns at once and never leaves the group, which waits for
+        the session of a member that is gone, and hands its partitions out to it as well.
+        """
+
     def _new_transport(self) -> TransportT:
         return BatchTransport(self.conf.broker_consumer, cast(Any, self))
 
@@ -200,7 +216,8 @@ def _faust_settings(settings: Settings, session_timeout: float) -> dict[str, Any
         "Worker": BridgeWorker,
         "broker_commit_interval": 1.0,
         "broker_session_timeout": session_timeout,
-        "broker_heartbeat_interval": min(3.0, session_timeout / 5),
+        # A member learns of a rebalance by its heartbeat: a hand-over waits for the slowest of them.
+        "broker_heartbeat_interval": min(HEARTBEAT_SECONDS, session_timeout / 5),
         "broker_rebalance_timeout": 30.0,
         "broker_request_timeout": 40.0,
         "consumer_auto_offset_reset": "earliest",

@@ -89,7 +89,7 @@ def register(app: faust.App, settings: Settings) -> None:
         async def get(self, request: web.Request) -> web.Response:
             return _file(pages[PAGE], "text/html")
 
-    @app.page("/docs/{name}")
+    @app.page("/static/{name}")
     class PageFile(View):
         """What the page consists of."""
 

@@ -15,6 +15,9 @@ from bridge_app.web.api import hooks as api
 from bridge_app.web.api.operation import describe
 from bridge_app.web.bodies import read_json
 from bridge_app.web.context import RequestContext, context_of
+from bridge_app.web.idempotency import Idempotency
+from bridge_app.web.limits import Turns
+from bridge_app.web.meter import VALIDATED, note_hook
 from bridge_app.web.queries import flag
 from bridge_app.web.views import View
 
@@ -41,7 +44,11 @@ class HookReceiver:
         identity: Identity,
         clock: Clock,
         new_uuid: Callable[[], str],
+        idempotency: Idempotency,
+        turns: Turns,
     ) -> None:
+        self._idempotency = idempotency
+        self._turns = turns
         self._answers = answers
         self._publish = publish
         self._analyse = analyse
@@ -55,27 +62,40 @@ class HookReceiver:
         dry_run = flag(request, "dry_run")
         body = await read_json(request)
         _adopt_correlation(context, body)
+        note = note_hook(request, route, body)
+        if dry_run:
+            note.status = VALIDATED
         event = accept(route, body, self._arrival(context))
-        if not dry_run:
-            await self._publish([(route.topic, event)])
+        if dry_run:
+            return self._answer(request, event, dry_run=True)
+
+        async def publish_and_answer() -> web.Response:
+            async with self._turns.turn():
+                await self._publish([(route.topic, event)])
+            return self._answer(request, event, dry_run=False)
+
+        return await self._idempotency.once(request, publish_and_answer)
+
+    def _answer(self, request: web.Request, event: Event, *, dry_run: bool) -> web.Response:
         data = {
             "hook_id": None if dry_run else hook_id(event.event_id),
             "correlation_id": event.correlation_id,
             "processing_status": "validated" if dry_run else "completed",
             "event_published": not dry_run,
             "intelligence_analysis": self._analysis(event),
-            "processing_time_ms": self._answers.elapsed_ms(context),
+            "processing_time_ms": self._answers.elapsed_ms(context_of(request)),
         }
         return self._answers.success(request, data)
 
     def _arrival(self, context: RequestContext) -> Arrival:
         return Arrival(
-            event_id=self._new_uuid(),
+            event_id=context.root_event_id(self._new_uuid),
             time_us=self._clock.now_us(),
             trace_id=context.trace_id,
             correlation_id=context.given_correlation_id,
             own_correlation_id=context.correlation_id,
             identity=self._identity,
+            auth_id=None if context.credential is None else context.credential.id,
         )
 
     def _analysis(self, event: Event) -> dict[str, Any]:

@@ -8,12 +8,14 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from bridge_app import __version__, ids
+from bridge_app.domain.alarms import Alarm, AlarmBook
 from bridge_app.domain.database_adapter.letters import Failure, Letter, dead_letter
 from bridge_app.domain.hooks import LIFECYCLE, Arrival, accept
 from bridge_app.domain.intelligence.detectors import SeriesState, StartConfig, StartDetectors
 from bridge_app.domain.intelligence.immediate import analyse
 from bridge_app.domain.intelligence.patterns import PatternView
 from bridge_app.domain.intelligence.queries import parse_query
+from bridge_app.effects.breakers import TOLD
 from bridge_app.errors import PoisonRecord
 from bridge_app.events.decoding import decode
 from bridge_app.events.envelope import Derived, Event, Identity, derive, encode
@@ -144,6 +146,21 @@ def pattern_with_history() -> dict[str, Any]:
 def analysis() -> dict[str, Any]:
     """Return the first word on a start of a service that is known."""
     return analyse(hook(LIFECYCLE_BODIES["started"], 3), _view())
+
+
+def alarm(event_type: str) -> Event:
+    """Return what is told when Kafka is away, or is back after a minute."""
+    book = AlarmBook(IDENTITY)
+    wrong = Alarm(
+        "breaker.kafka",
+        "circuit_breaker_open",
+        "Calls of kafka failed: 5 failures in a row",
+        TOLD["kafka"],
+        ("Bring kafka back; the breaker then closes by itself",),
+        {"breaker": "kafka"},
+    )
+    events = [book.raise_(wrong, START_US), book.clear(wrong.name, START_US + 60 * SECOND_US)]
+    return next(event for event in events if event is not None and event.event_type == event_type)
 
 
 def letter() -> Letter:

@@ -4,34 +4,47 @@ from collections.abc import Iterator, Mapping, Sequence
 from inspect import cleandoc
 from typing import Any, Final
 
+from bridge_app.domain.access import is_open
 from bridge_app.errors import (
     FieldError,
+    Forbidden,
+    IdempotencyKeyReused,
     InternalError,
     InvalidHookType,
     MalformedBody,
     NotFound,
+    RateLimited,
     RequestError,
+    RequestInProgress,
     ServiceUnavailable,
+    Unauthorized,
     ValidationError,
 )
 from bridge_app.json_schema import Schema
+from bridge_app.web.admission import UNLIMITED
 from bridge_app.web.api.answers import EXAMPLE_METADATA, EXAMPLE_TRACE_ID
 from bridge_app.web.api.operation import Operation
 
 _EXAMPLES: Final[Mapping[type[RequestError], RequestError]] = {
     MalformedBody: MalformedBody("The body is empty, expected JSON"),
+    Unauthorized: Unauthorized("Expected an API key or a token"),
+    Forbidden: Forbidden("hooks:write", ["hooks:read", "intelligence:read"]),
     NotFound: NotFound("There is no pattern pattern_nope"),
     ValidationError: ValidationError([FieldError("$.service_info.port", "Expected int")]),
     InvalidHookType: InvalidHookType(
         [FieldError("$.hook_type", "Expected one of health_changed, service_started, service_stopped")],
         details={"allowed": ["health_changed", "service_started", "service_stopped"]},
     ),
+    RequestInProgress: RequestInProgress("The first request with this idempotency key is still being handled"),
+    IdempotencyKeyReused: IdempotencyKeyReused("This idempotency key came before with another body"),
+    RateLimited: RateLimited("More than 600 requests per minute", retry_after=1, details={"limit_per_minute": 600}),
     InternalError: InternalError("Internal error"),
     ServiceUnavailable: ServiceUnavailable("The worker is shutting down"),
 }
 _HEADERS: Final[Mapping[int, Mapping[str, Schema]]] = {
     401: {"WWW-Authenticate": {"type": "string"}},
     405: {"Allow": {"type": "string"}},
+    409: {"Retry-After": {"type": "integer", "minimum": 1, "description": "Seconds"}},
     429: {"Retry-After": {"type": "integer", "minimum": 1, "description": "Seconds"}},
     503: {"Retry-After": {"type": "integer", "minimum": 1, "description": "Seconds"}},
 }
@@ -44,9 +57,16 @@ def tree(root: type[RequestError] = RequestError) -> Iterator[type[RequestError]
         yield from tree(error)
 
 
-def everywhere(operation: Operation) -> Sequence[type[RequestError]]:
-    """Return the errors that an operation may meet like any other: bad headers, a defect, a worker that stops."""
-    return (ValidationError, InternalError, ServiceUnavailable)
+def everywhere(path: str, operation: Operation) -> Sequence[type[RequestError]]:
+    """Return the errors that a route may meet like any other: credentials, limits, bad headers, a defect, a stop."""
+    return (
+        *(() if is_open(path) else (Unauthorized, Forbidden)),
+        *((RequestInProgress, IdempotencyKeyReused) if operation.idempotent else ()),
+        *(() if path in UNLIMITED else (RateLimited,)),
+        ValidationError,
+        InternalError,
+        ServiceUnavailable,
+    )
 
 
 def wrapped(data: Schema) -> Schema:

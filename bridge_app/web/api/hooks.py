@@ -72,7 +72,7 @@ LIFECYCLE_HOOK: Final = Operation(
     body=Body(body_schema(LIFECYCLE), examples.LIFECYCLE_BODIES),
     query=(DRY_RUN,),
     answer=HookReceipt,
+    idempotent=True,
     errors=(MalformedBody, PayloadTooLarge, UnsupportedMediaType, ValidationError, InvalidHookType),
-    scope="hooks:write",
     example=_example,
 )

@@ -101,7 +101,6 @@ PATTERNS: Final = Operation(
     query=PARAMETERS,
     answer=PatternList,
     errors=(ValidationError,),
-    scope="intelligence:read",
     example=_example_list,
 )
 
@@ -117,6 +116,5 @@ ONE_PATTERN: Final = Operation(
     },
     answer=PatternWithHistory,
     errors=(NotFound,),
-    scope="intelligence:read",
     example=examples.pattern_with_history,
 )

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import msgspec
 
 from bridge_app import topics
+from bridge_app.domain.alarms import CRITICAL, RECOVERED
 from bridge_app.domain.database_adapter import letters
 from bridge_app.domain.hook_schemas import payload_schema
 from bridge_app.domain.hooks import LIFECYCLE
@@ -19,8 +20,8 @@ from bridge_app.web.api.intelligence import PatternBase
 
 DEAD_LETTER: Final = letters.EVENT_TYPE
 
-_Uuid = Annotated[str, msgspec.Meta(extra_json_schema={"format": "uuid"})]
-_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Uuid = Annotated[str, msgspec.Meta(extra_json_schema={"format": "uuid"})]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 
 class Source(msgspec.Struct):
@@ -38,8 +39,8 @@ class Envelope(msgspec.Struct):
     id of its cause, null for a root event. `partition_key` is the Kafka key as text.
     """
 
-    event_id: _Uuid
-    event_type: _Text
+    event_id: Uuid
+    event_type: Text
     envelope_version: Literal["1.0"]
     event_version: str
     version: str
@@ -47,8 +48,8 @@ class Envelope(msgspec.Struct):
     timestamp: Timestamp
     source: Source
     source_node_id: str
-    correlation_id: _Text
-    causation_id: _Uuid | None
+    correlation_id: Text
+    causation_id: Uuid | None
     trace_id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
     environment: str
     partition_key: str
@@ -132,6 +133,34 @@ class StartupMeasured(msgspec.Struct):
     ratio: float | None
 
 
+class ErrorInfo(msgspec.Struct):
+    """What is wrong, since when, and how often it was since the worker's start."""
+
+    error_id: Uuid
+    service_name: str
+    instance_id: str
+    error_type: str
+    severity: Literal["critical"]
+    message: str
+    first_occurrence: Timestamp
+    occurrence_count: int
+
+
+class Impact(msgspec.Struct):
+    """What an error means for users."""
+
+    description: str
+
+
+class ServiceError(msgspec.Struct):
+    """Something an operator must know of; `context_info.alarm` names it, `recovery_actions` says what to do."""
+
+    error_info: ErrorInfo
+    context_info: dict[str, Any]
+    impact_assessment: Impact
+    recovery_actions: list[str]
+
+
 class DeadLetter(msgspec.Struct):
     """A record that can never be handled, with the reason; what is not UTF-8 is kept in base64."""
 
@@ -205,5 +234,21 @@ MESSAGES: Final = (
         "service name",
         StartupMeasured,
         lambda: examples.event(STARTUP_MEASURED),
+    ),
+    Message(
+        topics.SYSTEM_ERRORS.name,
+        CRITICAL,
+        "A part of a worker, or what it needs, has failed.",
+        "service name of the bridge",
+        ServiceError,
+        lambda: examples.alarm(CRITICAL),
+    ),
+    Message(
+        topics.SYSTEM_ERRORS.name,
+        RECOVERED,
+        "It works again.",
+        "service name of the bridge",
+        ServiceError,
+        lambda: examples.alarm(RECOVERED),
     ),
 )

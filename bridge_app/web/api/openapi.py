@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from faust.web import View
 
 from bridge_app import __version__
+from bridge_app.domain.access import is_open, required_scope
 from bridge_app.errors import RequestError
 from bridge_app.json_schema import Schema, of_types
 from bridge_app.parameters import Parameter
@@ -39,6 +40,15 @@ HEADERS: Mapping[str, Schema] = {
     "X-Correlation-ID": {**_ID, "description": "Goes unchanged to every event, row and log line; else a new UUID."},
     "X-Request-ID": {**_ID, "description": "Echoed, also as `metadata.request_id`; else a new UUID."},
     "traceparent": {**_TRACE, "description": "W3C trace context; absent or malformed, a new trace begins."},
+}
+_IDEMPOTENCY_KEY: Schema = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": (
+        "1 to 255 printable ASCII characters; without it `webhook-id` counts. The same key and body have one effect "
+        "and get the first answer again, with the header `Idempotency-Replayed: true`."
+    ),
+    "schema": {"type": "string", "pattern": "^[ -~]{1,255}$"},
 }
 CREDENTIALS: Mapping[str, Schema] = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key"},
@@ -109,32 +119,36 @@ class _Writer:
 
     def operation(self, route: Route, operation: Operation) -> Schema:
         """Return the Operation Object of a route."""
-        scope = f"Scope: `{operation.scope}`." if operation.scope else ""
+        scope = None if is_open(route.path) else required_scope(route.method.upper(), route.path)
         parameters = [
             *(_path(name, schema) for name, schema in operation.path.items()),
             *(_query(parameter) for parameter in operation.query),
             *(_header(name, schema) for name, schema in operation.headers.items()),
+            *([_IDEMPOTENCY_KEY] if operation.idempotent else []),
             *({"$ref": f"#/components/parameters/{name}"} for name in HEADERS),
         ]
         return {
             "tags": [operation.tag],
             "operationId": "_".join([route.method, *re.findall(r"[A-Za-z0-9]+", route.path)]),
             "summary": operation.summary,
-            "description": "\n\n".join(text for text in (operation.description, scope) if text),
+            "description": operation.description,
             "parameters": parameters,
             **({"requestBody": _body(operation)} if operation.body else {}),
-            "responses": {str(operation.status): self._success(operation), **self._failures(operation)},
-            "security": self._security(operation),
+            "responses": {str(operation.status): self._success(operation), **self._failures(route.path, operation)},
+            "security": self._security(scope),
         }
 
-    def _security(self, operation: Operation) -> list[Schema]:
-        if operation.scope is None:
+    def _security(self, scope: str | None) -> list[Schema]:
+        """Return the credentials of which one is asked for; the roles listed with them are the scope it needs."""
+        if scope is None:
             return []
-        needed: list[Schema] = [{name: [operation.scope]} for name in CREDENTIALS]
+        needed: list[Schema] = [{name: [scope]} for name in CREDENTIALS]
         return needed if self._auth_enabled else [{}, *needed]
 
     def _success(self, operation: Operation) -> Schema:
-        headers = {name: {"$ref": f"#/components/headers/{name}"} for name in HEADERS}
+        headers: Schema = {name: {"$ref": f"#/components/headers/{name}"} for name in HEADERS}
+        if operation.idempotent:
+            headers["Idempotency-Replayed"] = {"schema": {"const": "true"}}
         found: Schema = {"description": operation.summary, "headers": headers}
         if operation.answer is None:
             return found
@@ -149,9 +163,9 @@ class _Writer:
         found: Schema = self._data[answer] if isinstance(answer, type) else answer
         return found
 
-    def _failures(self, operation: Operation) -> dict[str, Schema]:
+    def _failures(self, path: str, operation: Operation) -> dict[str, Schema]:
         by_status: dict[int, list[type[RequestError]]] = {}
-        for error in (*operation.errors, *failures.everywhere(operation)):
+        for error in (*operation.errors, *failures.everywhere(path, operation)):
             if error not in by_status.setdefault(error.status, []):
                 by_status[error.status].append(error)
         found = {}

@@ -24,8 +24,8 @@ class Operation(NamedTuple):
 
     `answer` is the type of `data` in the answer, or for other media types the type of the whole. `path` describes the
     variables of the path by name. `errors` are those of this operation; what every request may meet is added to them.
-    `scope` is what a credential needs, None for routes open to all. `example` makes one value of `answer`. `data_with`
-    names statuses other than `status` that carry `data` as well.
+    `example` makes one value of `answer`. `data_with` names statuses other than `status` that carry `data` as well.
+    `idempotent`: the route takes an idempotency key.
     """
 
     tag: str
@@ -40,9 +40,9 @@ class Operation(NamedTuple):
     path: Mapping[str, Schema] = {}
     headers: Mapping[str, Schema] = {}
     errors: Sequence[type[RequestError]] = ()
-    scope: str | None = None
     example: Callable[[], Any] | None = None
     data_with: Sequence[int] = ()
+    idempotent: bool = False
 
 
 def describe(operation: Operation) -> Callable[[F], F]:

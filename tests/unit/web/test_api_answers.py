@@ -83,13 +83,13 @@ async def test_an_unsupported_type_and_a_broker_that_is_away_are_as_documented(
 
 @pytest.mark.parametrize("name", sorted(page_files()))
 async def test_a_file_of_the_page_is_served_as_what_it_is(http: aiohttp.ClientSession, name: str) -> None:
-    async with http.get(f"/docs/{name}") as response:
+    async with http.get(f"/static/{name}") as response:
         assert response.status == 200
         assert response.content_type == MEDIA_TYPES[name.rpartition(".")[2]]
         assert await response.read() == page_files()[name]
 
 
-@pytest.mark.parametrize("path", ["/docs", "/docs/docs.js", "/openapi.json", "/asyncapi.json"])
+@pytest.mark.parametrize("path", ["/docs", "/static/docs.js", "/openapi.json", "/asyncapi.json"])
 async def test_the_page_may_load_its_own_files_only(http: aiohttp.ClientSession, path: str) -> None:
     async with http.get(path) as response:
         policy = dict(part.strip().split(" ", 1) for part in response.headers["Content-Security-Policy"].split(";"))
@@ -100,5 +100,5 @@ async def test_the_page_may_load_its_own_files_only(http: aiohttp.ClientSession,
 
 @pytest.mark.parametrize("name", ["nope.js", "..%2Fapi%2Fopenapi.py", "docs.html%00"])
 async def test_no_other_file_is_served(http: aiohttp.ClientSession, name: str) -> None:
-    async with http.get(f"/docs/{name}") as response:
+    async with http.get(f"/static/{name}") as response:
         assert response.status == 404

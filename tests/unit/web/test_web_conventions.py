@@ -1,13 +1,17 @@
 """What all routes share: ids, the wrapper, the order of checks, limits, the stop (conventions §4, §5)."""
 
 import asyncio
+import re
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import aiohttp
+import orjson
 import pytest
 
 from bridge_app import __version__
+from bridge_app.settings import Settings
 from tests.unit.web.http_worker import MAX_BODY_BYTES, Worker
 
 ROUTE = "/hooks/service/lifecycle"
@@ -182,9 +186,11 @@ async def test_while_the_worker_stops_requests_are_refused_and_probes_answered(
     assert response.status == 200
 
 
-async def test_a_taken_port_ends_the_start_with_exit_code_2(worker: Worker) -> None:
+async def test_a_taken_port_ends_the_start_with_exit_code_2(
+    worker: Worker, make_settings: Callable[..., Settings]
+) -> None:
     port = int(worker.url.rpartition(":")[2])
-    second = Worker(port)
+    second = Worker(port, make_settings())
 
     await second.web.start_server()
     await second.web.stop_server()
@@ -212,3 +218,99 @@ async def test_a_body_that_is_not_encoded_as_it_says_is_malformed(http: aiohttp.
     response, answer = await call(http, "POST", ROUTE, data=b"not gzip", headers={**JSON, "Content-Encoding": "gzip"})
 
     assert (response.status, answer["error"]["code"]) == (400, "MALFORMED_BODY")
+
+
+async def raw(worker: Worker, request: bytes) -> tuple[int, bytes, bytes]:
+    """Send bytes and half-close; return status, head and body of the first answer that is final."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(worker.url.rpartition(":")[2]))
+    writer.write(request)
+    async with asyncio.timeout(10):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])  # type: ignore[index]
+        body = await reader.readexactly(length)
+    writer.close()
+    await writer.wait_closed()
+    return int(head.split()[1]), head, body
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "code"),
+    [
+        (b"no HTTP at all\r\n\r\n", 400, "MALFORMED_BODY"),
+        (b"FROBNICATE /health HTTP/1.1\r\nHost: x\r\n\r\n", 400, "MALFORMED_BODY"),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", 400, "MALFORMED_BODY"),
+        (b"POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n", 400, "MALFORMED_BODY"),
+        (
+            b"POST /hooks/service/lifecycle HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\nnot a chunk\r\n",
+            400,
+            "MALFORMED_BODY",
+        ),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nX-Large: " + b"x" * 70_000 + b"\r\n\r\n", 422, "VALIDATION_ERROR"),
+        (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 422, "VALIDATION_ERROR"),
+    ],
+)
+async def test_conventions_07_what_is_no_request_is_answered_in_the_common_form(
+    worker: Worker, request_bytes: bytes, status: int, code: str
+) -> None:
+    found, head, body = await raw(worker, request_bytes)
+
+    answer = orjson.loads(body)
+    assert (found, answer["error"]["code"]) == (status, code)
+    assert (answer["success"], answer["data"]) == (False, None)
+    assert b"X-Request-ID: " + answer["metadata"]["request_id"].encode() in head
+    assert f"traceparent: 00-{answer['error']['trace_id']}-".encode() in head
+
+
+EXPECTING = b"POST /hooks/service/lifecycle HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n%s\r\n"
+
+
+@pytest.mark.parametrize(
+    ("length", "headers", "status"),
+    [(MAX_BODY_BYTES + 1, b"", 413), (2, b"X-Large: " + b"x" * 20_000 + b"\r\n", 422)],
+)
+async def test_conventions_08_a_body_that_waits_to_be_asked_for_is_not_asked_for_in_vain(
+    worker: Worker, length: int, headers: bytes, status: int
+) -> None:
+    found, head, _ = await raw(worker, EXPECTING % (length, headers))
+
+    assert found == status
+    assert b"\r\nConnection: close\r\n" in head
+
+
+async def test_conventions_08_a_body_that_waits_to_be_asked_for_is_asked_for_once(worker: Worker) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(worker.url.rpartition(":")[2]))
+    writer.write(EXPECTING % (2, b""))
+    async with asyncio.timeout(10):
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"{}")
+        head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 422 ")
+    assert b"Connection: close" not in head
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("time", "status"),
+    [
+        ("2024-01-15T10:30:00.5Z", 200),
+        ("2024-01-15T10:30:00.123456789+02:00", 200),
+        ("2024-01-15 10:30:00", 200),
+        ("15/01/2024", 422),
+        ("2024-01-15T10:30:00.1234567891Z", 422),
+    ],
+)
+async def test_conventions_09_times_are_read_as_rfc_3339_has_them(
+    worker: Worker, http: aiohttp.ClientSession, time: str, status: int
+) -> None:
+    info = {"name": "s", "version": "1", "instance_id": "i"}
+    body = {"hook_type": "service_started", "service_info": info, "timestamp": time}
+
+    response, answer = await call(http, "POST", ROUTE, json=body)
+
+    assert response.status == status
+    if status == 422:
+        assert answer["error"]["details"]["errors"][0]["path"] == "$.timestamp"
+    else:
+        assert worker.published[0][1].metadata["client_timestamp"] == time
