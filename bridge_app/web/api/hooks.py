@@ -1,5 +1,6 @@
 """POST /hooks/*, described."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -14,6 +15,7 @@ from bridge_app.errors import (
     ValidationError,
 )
 from bridge_app.events.intelligence import Recommendation
+from bridge_app.json_schema import Schema
 from bridge_app.web.api import examples
 from bridge_app.web.api.operation import Body, Operation
 from bridge_app.web.queries import flag_parameter
@@ -48,6 +50,13 @@ class HookReceipt(msgspec.Struct):
 
 
 DRY_RUN: Final = flag_parameter("dry_run", "Check and analyse, but publish nothing; `hook_id` is null then.")
+#: Where signatures of hooks are on; each is optional, or all are required.
+SIGNATURE: Final[Mapping[str, Schema]] = {
+    "X-Hook-Source": {"type": "string", "description": "Whose secret signed the hook, where signatures are on."},
+    "webhook-id": {"type": "string", "description": "Standard Webhooks: the id that was signed."},
+    "webhook-timestamp": {"type": "string", "description": "Standard Webhooks: Unix seconds, signed too."},
+    "webhook-signature": {"type": "string", "description": "Standard Webhooks: `v1,` and the signature in base64."},
+}
 
 
 def _example() -> dict[str, Any]:
@@ -71,6 +80,7 @@ LIFECYCLE_HOOK: Final = Operation(
     ),
     body=Body(body_schema(LIFECYCLE), examples.LIFECYCLE_BODIES),
     query=(DRY_RUN,),
+    headers=SIGNATURE,
     answer=HookReceipt,
     idempotent=True,
     errors=(MalformedBody, PayloadTooLarge, UnsupportedMediaType, ValidationError, InvalidHookType),
