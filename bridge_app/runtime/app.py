@@ -241,6 +241,7 @@ def _faust_settings(settings: Settings, session_timeout: float) -> dict[str, Any
         "web_host": settings.web_host,
         "web_port": settings.web_port,
         "web_bind": settings.web_host,
+        "web_transport": "tcp:",
     }
 
 
