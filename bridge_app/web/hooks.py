@@ -59,8 +59,8 @@ class HookReceiver:
     async def receive(self, request: web.Request, route: HookRoute) -> web.Response:
         """Answer a POST of one hook."""
         context = context_of(request)
-        dry_run = flag(request, "dry_run")
         body = await read_json(request)
+        dry_run = flag(request, "dry_run")
         _adopt_correlation(context, body)
         note = note_hook(request, route, body)
         if dry_run:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import faust
+from aiohttp import web
 
 from bridge_app.domain.idempotency import KeptAnswers
 from bridge_app.errors import RequestError, StartError
@@ -86,6 +87,15 @@ class Worker:
             clock=self.clock,
             disabled=("consul", "outbox"),
         )
+        idempotency = Idempotency(
+            kept=self.kept,
+            catch_up=self._catch_up,
+            publish=self._record,
+            answers=answers,
+            identity=IDENTITY,
+            clock=self.clock,
+            wait_seconds=wait_seconds,
+        )
         receiver = hooks.HookReceiver(
             answers=answers,
             publish=self._publish,
@@ -93,21 +103,14 @@ class Worker:
             identity=IDENTITY,
             clock=self.clock,
             new_uuid=_new_uuid,
-            idempotency=Idempotency(
-                kept=self.kept,
-                catch_up=self._catch_up,
-                publish=self._record,
-                answers=answers,
-                identity=IDENTITY,
-                clock=self.clock,
-                wait_seconds=wait_seconds,
-            ),
+            idempotency=idempotency,
             turns=Turns(most_hooks, wait_seconds),
         )
         hooks.register(self.app, receiver)
         health_views.register(self.app, self.health, answers)
         documents.register(self.app, settings)
         self._register_defect()
+        self._register_created(idempotency)
 
     async def _catch_up(self) -> None:
         self.catch_up()
@@ -135,6 +138,18 @@ class Worker:
         class Defect(View):
             async def get(self, request: Any) -> Any:
                 raise KeyError("secret detail")
+
+    def _register_created(self, idempotency: Idempotency) -> None:
+        @self.app.page("/created")
+        class Created(View):
+            """Answers with the status that the query names, and says where what was created is."""
+
+            async def post(self, request: web.Request) -> web.Response:
+                async def perform() -> web.Response:
+                    headers = {"Location": "/created/1", "Content-Type": "application/json"}
+                    return web.Response(body=b"{}", status=int(request.query["status"]), headers=headers)
+
+                return await idempotency.once(request, perform)
 
 
 def _new_uuid() -> str:

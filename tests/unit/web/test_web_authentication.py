@@ -195,6 +195,12 @@ async def test_a_token_that_is_expired_early_or_malformed_is_401(
     assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
 
 
+async def test_a_token_without_an_end_is_401(http: aiohttp.ClientSession) -> None:
+    token = jwt.encode({"sub": "me"}, JWT_SECRET, algorithm="HS256")
+    response, _ = await post(http, headers={"Authorization": f"Bearer {token}"})
+    assert response.status == 401
+
+
 async def test_a_token_may_be_30_seconds_late(http: aiohttp.ClientSession) -> None:
     response, _ = await post(http, headers=bearer(exp=int(time.time()) - 15))
     assert response.status == 200

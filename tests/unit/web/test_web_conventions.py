@@ -103,6 +103,20 @@ async def test_conventions_08_bodies_are_checked_in_order(
     assert worker.published == []
 
 
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [(b"{}", "text/plain", 415), (b"{", "application/json", 400), (b"{}", "application/json", 422)],
+)
+async def test_conventions_08_query_and_headers_are_checked_with_the_fields_of_the_body(
+    http: aiohttp.ClientSession, body: bytes, content_type: str, status: int
+) -> None:
+    headers = {"Content-Type": content_type, "X-Correlation-ID": "x" * 256}
+
+    response, _ = await call(http, "POST", f"{ROUTE}?dry_run=maybe", data=body, headers=headers)
+
+    assert response.status == status
+
+
 async def test_conventions_08_a_body_without_length_is_cut_off_at_the_limit(http: aiohttp.ClientSession) -> None:
     sent = 0
 

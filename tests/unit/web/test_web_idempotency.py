@@ -126,6 +126,16 @@ async def test_a_5xx_is_not_kept_and_a_4xx_is(worker: Worker, http: aiohttp.Clie
     assert result[0].headers["Idempotency-Replayed"] == "true"
 
 
+async def test_a_route_has_its_status_and_headers_repeated_but_no_5xx(http: aiohttp.ClientSession) -> None:
+    assert (await post(http, route="/created?status=502"))[0].status == 502
+    for _ in range(2):
+        response, _answer = await post(http, route="/created?status=201")
+        assert (response.status, response.headers["Location"]) == (201, "/created/1")
+    assert response.headers["Idempotency-Replayed"] == "true"
+    response, _answer = await post(http, route="/created?status=202")
+    assert response.status == 201
+
+
 async def test_a_second_request_waits_for_the_first(start_worker: StartWorker) -> None:
     worker = await start_worker(wait_seconds=20)
     worker.gate.clear()
