@@ -60,6 +60,28 @@ def test_what_a_rule_accepts_its_schema_accepts_and_nothing_else(rule: Rule, val
     assert accepts(schema, value) == (not errors), (schema, value, errors)
 
 
+@pytest.mark.parametrize(
+    ("rule", "inside", "outside"),
+    [
+        (Text(0, 3), ["", "aaa"], ["aaaa"]),
+        (Text(2, 3), ["aa", "aaa"], ["a", "aaaa", "  "]),
+        (Integer(2, 5), [2, 5], [1, 6, True, "2"]),
+        (Number(2, 5.5), [2, 5.5], [1.9, 5.6, 6, False]),
+        (Number(), [0, 1.7e308], [-0.1]),
+        (Array(None, 2), [[], [1, 2]], [[1, 2, 3]]),
+        (Array(Integer(0, 1)), [[0, 1], [0] * 1000], [[2], [0] * 1001]),
+        (Choice(("ok", "no")), ["ok", "OK", "nO"], ["okay", "", "ok ", "ok\n"]),
+        (fields.TIME, ["2024-01-15 10:30:00", "2024-01-15T10:30:00.123456789+02:00"], ["15/01/2024", "2024-01-15"]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_rule_and_its_schema_have_the_same_bounds(rule: Rule, inside: list[Any], outside: list[Any]) -> None:
+    for value in (*inside, *outside):
+        errors: Errors = []
+        rule.read(value, None, errors)
+        assert (value in inside, not errors) == (accepts(rule.schema(), value),) * 2, value
+
+
 @given(rule=_objects(LEAVES), value=st.dictionaries(NAMES, SCALARS, max_size=6))
 def test_an_object_and_its_schema_agree_about_aliases_and_quantities(rule: Rule, value: Any) -> None:
     errors: Errors = []
