@@ -129,7 +129,7 @@ class _Writer:
         ]
         return {
             "tags": [operation.tag],
-            "operationId": "_".join([route.method, *re.findall(r"[A-Za-z0-9]+", route.path)]),
+            "operationId": "_".join([route.method, *(re.findall(r"[A-Za-z0-9]+", route.path) or ["root"])]),
             "summary": operation.summary,
             "description": operation.description,
             "parameters": parameters,

@@ -1,7 +1,7 @@
 // The page: loads both documents, shows them, and keeps filter, colours and the open card.
 
 import { channelCards } from "./events.js";
-import { h, inline, prose } from "./dom.js";
+import { breakable, h, inline, prose } from "./dom.js";
 import { operationGroups } from "./operations.js";
 
 const THEMES = ["auto", "light", "dark"];
@@ -57,7 +57,7 @@ function statusOf(openapi, code) {
 function navGroup(name, cards) {
   return h("details", { open: true }, h("summary", {}, name), h("ul", {}, cards.map((card) =>
     h("li", { "data-for": card.id }, h("a", { href: `#${card.id}` },
-      h("span", { class: `dot ${card.badge}`, "aria-hidden": "true" }), card.label)))));
+      h("span", { class: `dot ${card.badge}`, "aria-hidden": "true" }), h("span", {}, breakable(card.label)))))));
 }
 
 function filterBy(cards) {

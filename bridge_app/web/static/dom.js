@@ -23,6 +23,11 @@ export function inline(text) {
     part.startsWith("`") && part.endsWith("`") && part.length > 2 ? h("code", {}, part.slice(1, -1)) : part);
 }
 
+/** Return a path that is broken into lines after a slash, where it must. */
+export function breakable(path) {
+  return path.split(/(?<=\/)/).flatMap((part) => [part, h("wbr")]);
+}
+
 /** Return a name that can be an element's id. */
 export function slug(text) {
   return text.replace(/[^A-Za-z0-9]+/g, "-").replace(/^-|-$/g, "").toLowerCase();

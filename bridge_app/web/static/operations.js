@@ -1,6 +1,6 @@
 // The routes: one card for each, grouped by tag.
 
-import { h, inline, json, prose, slug } from "./dom.js";
+import { breakable, h, inline, json, prose, slug } from "./dom.js";
 import { flatten, follow, schemaView, typeText } from "./schema.js";
 import { tryIt } from "./tryit.js";
 
@@ -35,11 +35,6 @@ function operationCard(openapi, { path, method, operation }) {
 
 function scope(operation) {
   return operation.security.flatMap((one) => Object.values(one)).flat()[0] || "credential";
-}
-
-/** Return a path that can be broken into lines after a slash. */
-function breakable(path) {
-  return path.split(/(?<=\/)/).flatMap((part) => [part, h("wbr")]);
 }
 
 /** Fill an element when it is opened for the first time. */

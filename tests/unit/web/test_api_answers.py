@@ -1,5 +1,7 @@
 """What the web server answers is what its own /openapi.json says, down to the last field."""
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -10,6 +12,7 @@ from bridge_app.errors import ServiceUnavailable
 from bridge_app.json_schema import Schema
 from bridge_app.web.api import examples
 from bridge_app.web.documents import page_files
+from tests.unit.web.conftest import StartWorker
 from tests.unit.web.documented import answer_problems
 from tests.unit.web.http_worker import MAX_BODY_BYTES, Worker
 
@@ -102,3 +105,45 @@ async def test_the_page_may_load_its_own_files_only(http: aiohttp.ClientSession,
 async def test_no_other_file_is_served(http: aiohttp.ClientSession, name: str) -> None:
     async with http.get(f"/static/{name}") as response:
         assert response.status == 404
+
+
+async def test_conventions_9_documents_are_open_to_all_and_what_is_closed_answers_as_documented(
+    start_worker: StartWorker, tmp_path: Path
+) -> None:
+    keys = [{"id": "reader", "sha256": hashlib.sha256(b"reader").hexdigest(), "scopes": ["intelligence:read"]}]
+    (tmp_path / "keys.json").write_bytes(orjson.dumps(keys))
+    worker = await start_worker(AUTH_ENABLED="true", BRIDGE_API_KEYS_FILE=tmp_path / "keys.json")
+    async with aiohttp.ClientSession(worker.url) as http:
+        for path in ("/docs", "/static/docs.js", "/asyncapi.json", "/"):
+            async with http.get(path) as response:
+                assert response.status == 200, path
+        assert {} not in (await fetch(http, "/openapi.json"))["paths"][HOOKS]["post"]["security"]
+        assert await ask(http, "POST", HOOKS, 401, json=START) == []
+        assert await ask(http, "POST", HOOKS, 403, json=START, headers={"X-API-Key": "reader"}) == []
+
+
+async def test_conventions_5_a_key_that_comes_again_is_answered_as_documented(
+    worker: Worker, http: aiohttp.ClientSession
+) -> None:
+    worker.analysis = examples.analysis()
+    headers = {"Idempotency-Key": "k-1"}
+    document = await fetch(http, "/openapi.json")
+    documented = document["paths"][HOOKS]["post"]["responses"]["200"]["headers"]
+    for _ in range(2):
+        assert await ask(http, "POST", HOOKS, 200, json=START, headers=headers) == []
+    async with http.post(HOOKS, json=START, headers=headers) as response:
+        assert {"Idempotency-Replayed", "X-Request-ID", "X-Correlation-ID", "traceparent"} <= set(response.headers)
+        assert {"Idempotency-Replayed", "X-Request-ID", "X-Correlation-ID", "traceparent"} == set(documented)
+    assert await ask(http, "POST", HOOKS, 422, json={**START, "other": 1}, headers=headers) == []
+
+
+async def test_conventions_5_a_limit_that_is_reached_answers_as_documented(start_worker: StartWorker) -> None:
+    worker = await start_worker(RATE_LIMIT_PER_MINUTE=2)
+    async with aiohttp.ClientSession(worker.url) as http:
+        document = await fetch(http, "/openapi.json")
+        async with http.post(HOOKS, json=START):
+            pass
+        async with http.post(HOOKS, json=START) as response:
+            answer = orjson.loads(await response.read())
+            assert answer_problems(document, "POST", HOOKS, response.status, answer) == []
+            assert (response.status, answer["error"]["code"]) == (429, "RATE_LIMITED")
