@@ -139,7 +139,13 @@ class DatabaseAdapter(Service):
         except MigrationError as error:
             self._schema_error = error
             log.critical("adapter_stopped", error=str(error))
-            self._alarm(AGENT, f"{AGENT} stopped: {error}", "Nothing is stored; all records wait in Kafka.")
+            self._alarms.raise_(
+                f"agent_stopped.{AGENT}",
+                "AGENT_STOPPED",
+                f"{AGENT} stopped: {error}",
+                impact="Nothing is stored; all records wait in Kafka.",
+                context={"agent": AGENT},
+            )
             return
         judged = self._sorter.judge(self._failures(rejected))
         await self._send([*work.bad, *judged.bad])
@@ -168,21 +174,12 @@ class DatabaseAdapter(Service):
             log.critical("adapter_topic_stopped", topic=topic, error=why)
             name = topic.removeprefix(self._settings.kafka_topic_prefix)
             self._metrics.adapter_topic_stopped.labels(name).set(1)
-            self._alarm(
-                f"{AGENT}.{name}",
+            self._alarms.raise_(
+                f"topic_stopped.{AGENT}.{topic}",
+                "TOPIC_STOPPED",
                 f"{AGENT} stopped topic {topic}: {why}",
-                "Its records wait in Kafka; the other topics go on.",
+                context={"agent": AGENT, "topic": topic},
             )
-
-    def _alarm(self, name: str, message: str, impact: str) -> None:
-        self._alarms.raise_(
-            f"agent.{name}",
-            "agent_stopped",
-            message,
-            impact=impact,
-            actions=["Mend what the message names, then restart the worker"],
-            context={"agent": AGENT},
-        )
 
     async def _timed_store(self, rows: Rows) -> dict[str, int]:
         with measured_query(self._metrics, "adapter_write", self._clock.monotonic):

@@ -68,7 +68,8 @@ def _add_parts(app: BridgeApp) -> None:
     settings, clock = app.settings, app.clock
     postgres = Postgres(settings)
     publisher = Publisher(settings, app.metrics)
-    alarms = app.alarms = Alarms(publisher.publish, app.identity, clock)
+    alarms = Alarms(publisher.publish, app.identity, clock)
+    app.raise_alarm = alarms.report
     breakers = Breakers(settings.breakers, metrics=app.metrics, alarms=alarms, clock=clock)
     consul = ConsulRegistration(settings, breakers["consul"])
     adapter = DatabaseAdapter(settings, app.identity, postgres, clock, metrics=app.metrics, alarms=alarms)

@@ -12,11 +12,11 @@ from mode.supervisors import CrashingSupervisor
 from mode.types import ServiceT
 
 from bridge_app.clock import Clock, SystemClock
-from bridge_app.domain.alarms import AlarmSink, NoAlarms
 from bridge_app.errors import Fenced, StartError
 from bridge_app.events.envelope import Identity
 from bridge_app.metrics import Metrics
 from bridge_app.runtime import collector
+from bridge_app.runtime.alarms import Alarm, Raise, log_only
 from bridge_app.runtime.boot import BridgeBoot
 from bridge_app.runtime.catalogue import CataloguePlan, ChangelogSpec
 from bridge_app.runtime.consumer import BatchConsumer, BatchTransport
@@ -70,10 +70,10 @@ class BridgeApp(faust.App):
         self.batch_topics: set[str] = set()
         self.catalogue: list[Topic] = []
         self.partition_counts: dict[str, int] = {}
+        #: Publishes alarms.
+        self.raise_alarm: Raise = log_only
         self.stopping = False
         self.metrics = Metrics()
-        #: Who is told when an agent stops.
-        self.alarms: AlarmSink = NoAlarms()
         #: Makes the web server; None makes Faust's.
         self.new_web: Callable[[BridgeApp], Web] | None = None
         self.fence = Fence(
@@ -125,6 +125,10 @@ class BridgeApp(faust.App):
     def is_processing(self) -> bool:
         """Whether this worker has its partitions and their recovered state."""
         return bool(self.tables.actives_ready and not self.rebalancing and not self.should_stop)
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Tell operators, in the background."""
+        self.add_future(self.raise_alarm(alarm))
 
     # -- stopping
 

@@ -19,6 +19,7 @@ from faust.types import TP, EventT
 
 from bridge_app.errors import Fenced
 from bridge_app.events.record import Record
+from bridge_app.runtime.alarms import Alarm
 from bridge_app.runtime.batches import BatchMessage
 
 if TYPE_CHECKING:
@@ -112,14 +113,8 @@ class Lanes:
             del self._tasks[partition]
 
     def _alarm(self, error: Exception) -> None:
-        self._app.alarms.raise_(
-            f"agent.{self._name}",
-            "agent_stopped",
-            f"{self._name} stopped: {type(error).__name__}: {error}",
-            impact="The worker ends; what it had not acknowledged is read again by the next one.",
-            actions=["Start the worker again; if the error comes back, the log names topic, partition and defect"],
-            context={"agent": self._name},
-        )
+        message = f"{self._name} stopped, and the worker with it: {type(error).__name__}: {error}"
+        self._app.alarm(Alarm("AGENT_STOPPED", message, {"agent": self._name}))
 
     def _release(self, partition: int) -> None:
         """Fetch again what was held, of every topic: the lane may be done with one long before it drains."""

@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 from faust.types import TP
 
-from bridge_app.domain.alarms import NoAlarms
 from bridge_app.events.record import Record
+from bridge_app.runtime.alarms import Alarm
 from bridge_app.runtime.batches import BatchMessage, new_batch
 from bridge_app.runtime.lanes import MAX_QUEUED_RECORDS, MAX_STEP_RECORDS, Lanes
 from tests.lab.waiting import eventually
@@ -48,10 +48,13 @@ class FakeApp:
     def __init__(self) -> None:
         self.consumer = FakeConsumer()
         self.crashes: list[BaseException] = []
-        self.alarms = NoAlarms()
+        self.alarms: list[Alarm] = []
 
     async def crash(self, reason: BaseException) -> None:
         self.crashes.append(reason)
+
+    def alarm(self, alarm: Alarm) -> None:
+        self.alarms.append(alarm)
 
 
 class FakeEvent:
@@ -153,6 +156,9 @@ async def test_a_step_that_raises_is_never_acked_and_stops_the_worker(rig: Rig) 
     await rig.lanes.settled()
 
     assert [str(error) for error in rig.app.crashes] == ["told to fail"]
+    assert [(alarm.error_type, "told to fail" in alarm.message) for alarm in rig.app.alarms] == [
+        ("AGENT_STOPPED", True)
+    ]
     assert not events[0].acked
 
 
