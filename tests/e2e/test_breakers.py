@@ -97,7 +97,7 @@ def told(events: Events, event_type: str, breaker: str) -> list[dict[str, Any]]:
 async def test_resilience_15_each_change_of_a_breaker_is_shown_counted_and_told(deployment: Deployment) -> None:
     bridge = deployment.bridge
     bridge.worker.start()
-    await bridge.eventually(bridge.is_ready, within=30)
+    await bridge.eventually(bridge.is_ready, within=60)
     _, answer = await bridge.get("/circuit-breaker/status")
     rows = answer["data"]["circuit_breakers"]
     assert [row["service"] for row in rows] == ROWS
@@ -140,7 +140,7 @@ async def test_resilience_15_each_change_of_a_breaker_is_shown_counted_and_told(
 async def test_resilience_15_reset_closes(deployment: Deployment) -> None:
     bridge = deployment.bridge
     bridge.worker.start(BREAKER_CONSUL_FAILURE_THRESHOLD=3)
-    await bridge.eventually(bridge.is_ready, within=30)
+    await bridge.eventually(bridge.is_ready, within=60)
     await deployment.consul.cut()
     await deployment.until("consul", "open")
 
@@ -167,7 +167,7 @@ async def test_resilience_15_that_kafka_was_away_is_told_when_it_is_back(
     beside = Bridge(tmp_path, {**bridge.environ, **own_kafka.environ}, PORT, bridge.session, bridge.postgres)
     beside.worker.start()
     try:
-        await beside.eventually(beside.is_ready, within=30)
+        await beside.eventually(beside.is_ready, within=60)
         await own_kafka.stop()
         watched = Deployment(beside, deployment.postgres, deployment.consul)
         await watched.until("kafka", "open")
