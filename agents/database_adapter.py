@@ -53,9 +53,7 @@ class DatabaseAdapter(Service):
         self._tally = Tally()
         self._schema_error: MigrationError | None = None
         self._writing: asyncio.Task[None] | None = None
-        subscription = Subscription(
-            settings.kafka_topic_prefix, settings.kafka_dlq_suffix, settings.adapter_extra_topics
-        )
+        subscription = Subscription(settings.topic, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
         max_share = settings.kafka_dlq_max_share if settings.kafka_enable_dlq else None
         self._sorter = Sorter(subscription, settings.kafka_dlq_suffix, max_share)
         self._source = RecordSource(

@@ -27,6 +27,7 @@ from bridge_app.events.decoding import decode
 from bridge_app.events.envelope import Identity
 from bridge_app.events.record import Record
 from bridge_app.health import SERVICE_NAME, Facts, Health
+from bridge_app.kafka_clients import client_options
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.runtime.view import TopicTail
 from bridge_app.settings import Settings
@@ -46,10 +47,7 @@ def create_app(settings: Settings, clock: Clock) -> BridgeApp:
     """Build the worker's app with all its agents, tables, services and routes. Nothing is started."""
     identity = Identity(SERVICE_NAME, __version__, settings.instance_id, settings.node_id, settings.environment)
     app = BridgeApp(settings, identity, clock=clock, logging_config=logs.configure(settings))
-    app.catalogue += topics.CATALOGUE
-    app.catalogue += [
-        topics.dead_letter_topic(topic, settings.kafka_dlq_suffix) for topic in topics.CATALOGUE if topic.dead_letters
-    ]
+    app.declare(topics.CATALOGUE, co_partitioned=topics.CO_PARTITIONED)
     _add_parts(app)
     return app
 
@@ -62,7 +60,7 @@ def _add_parts(app: BridgeApp) -> None:
     adapter = DatabaseAdapter(settings, app.identity, postgres, clock)
     patterns = PatternView()
     tail = TopicTail(
-        bootstrap_servers=app.bootstrap_servers,
+        client_options=client_options(settings),
         topic=settings.topic(topics.INTELLIGENCE_PATTERNS.name),
         apply=_into(patterns),
         clock=clock,
@@ -75,7 +73,7 @@ def _add_parts(app: BridgeApp) -> None:
             recovered=lambda: app.is_processing,
             caught_up=lambda: tail.caught_up,
             stopping=lambda: app.stopping,
-            stopped_agents=adapter.problems,
+            stopped_agents=lambda: [*app.problems(), *adapter.problems()],
         ),
         instance_id=settings.instance_id,
         clock=clock,

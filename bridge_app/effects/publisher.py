@@ -20,6 +20,7 @@ from mode import Service
 
 from bridge_app.errors import InternalError, PayloadTooLarge, ServiceUnavailable
 from bridge_app.events.envelope import Event, encode
+from bridge_app.kafka_clients import client_options
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -110,7 +111,7 @@ class Publisher(Service):
 
     def _new_producer(self) -> AIOKafkaProducer:
         return AIOKafkaProducer(
-            bootstrap_servers=",".join(self._settings.kafka_bootstrap_servers),
+            **client_options(self._settings),
             client_id=f"{self._settings.app_id}-web",
             acks="all",
             enable_idempotence=True,

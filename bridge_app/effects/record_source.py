@@ -17,6 +17,7 @@ from mode import Service
 from bridge_app.domain.database_adapter.sorting import Reading
 from bridge_app.effects.intake import Intake
 from bridge_app.events.record import Record
+from bridge_app.kafka_clients import client_options
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -142,7 +143,7 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
 
     async def _join(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=list(self._settings.kafka_bootstrap_servers),
+            **client_options(self._settings),
             client_id=f"{self._settings.node_id}-adapter",
             group_id=self._settings.adapter_group,
             auto_offset_reset="earliest",

@@ -18,7 +18,7 @@ from faust.types import TP
 
 from bridge_app.errors import Fenced
 from bridge_app.events.record import Record
-from bridge_app.runtime.batches import new_batch
+from bridge_app.runtime.batches import BatchMessage, new_batch
 from bridge_app.runtime.books import Books
 from bridge_app.runtime.producer import BatchProducer
 
@@ -71,6 +71,14 @@ class BatchConsumer(driver.Consumer):
         self._unacked_messages.discard(message)
         return True
 
+    def acknowledge_before(self, message: BatchMessage, offset: int) -> None:
+        """Mark as done what comes before an offset inside a message; the rest is not, and comes again.
+
+        A message that several agents read stays as it is: the others have their own say, and all of it comes again.
+        """
+        if message.refcount == 1:
+            self.books.part(message, offset)
+
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         return iter([tp for tp in self.books.committable() if topics is None or tp in topics or tp.topic in topics])
 
@@ -98,7 +106,8 @@ class BatchConsumer(driver.Consumer):
                 await self.wait(cast(Any, self.can_resume_flow))
             finally:
                 self._parked.clear()
-        active = self._get_active_partitions()
+        stopped = self.app.guard.stopped
+        active = {tp for tp in self._get_active_partitions() if tp.topic not in stopped}
         if not active:
             await self.sleep(0.05)
             return {}, active
@@ -140,6 +149,20 @@ class BatchConsumer(driver.Consumer):
                     del queues[tp]
                 else:
                     yield tp, message
+
+    async def read_again(self, topic: str) -> None:
+        """Read a topic that had stopped from its committed offsets on, for as long as this worker has its partitions.
+
+        Nothing of it is fetched while this runs, so nothing can come between.
+        """
+        own = [tp for tp in self.assignment() if tp.topic == topic]
+        self.books.forget_delivered(own)
+        earliest = await self.earliest_offsets(*own) if own else {}
+        for tp, offset in ((TP(tp.topic, tp.partition), offset) for tp, offset in earliest.items()):
+            offset = max(offset, self.books.confirmed(tp) or 0)
+            await self._seek(tp, offset)
+            self._read_offset[tp] = offset
+        self._buffered_partitions.difference_update(own)
 
     # -- rebalance
 

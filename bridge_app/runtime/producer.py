@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import murmur2
 from faust.transport.drivers import aiokafka as driver
 
@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
+#: An acknowledgement that takes so long is reason to look whether the topic is still there.
+LOOK_SECONDS = 2.0
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -65,8 +67,8 @@ class BatchProducer(driver.Producer):
     async def produce(self, topic: str, partition: int, records: Iterable[Send], *, allowed: Callable[[], None]) -> int:
         """Send records to one partition, in order, and wait until the broker has acknowledged all of them.
 
-        Retriable failures are tried again without limit, from 0.1 s doubling to 5 s. `allowed` is called before each
-        try and raises when nothing may be written any more.
+        Retriable failures are tried again without limit, from 0.1 s doubling to 5 s; a topic of the catalogue that was
+        deleted is created anew. `allowed` is called before each try and raises when nothing may be written any more.
 
         Returns:
             The offset of the last record.
@@ -98,9 +100,34 @@ class BatchProducer(driver.Producer):
                 batch.append(timestamp=one.timestamp_ms, key=one.key, value=one.value, headers=one.headers)
         in_last = batch.record_count()
         sent.append(await client.send_batch(batch, topic, partition=partition))
-        acknowledged = await asyncio.gather(*sent)
+        acknowledged = await self._acknowledged(topic, asyncio.gather(*sent))
         last: int = acknowledged[-1].offset + in_last - 1
         return last
+
+    async def _acknowledged(self, topic: str, sent: "asyncio.Future[list[Any]]") -> list[Any]:
+        while True:
+            done, _ = await asyncio.wait({sent}, timeout=LOOK_SECONDS)
+            if done:
+                return sent.result()
+            await self._restore(topic)
+
+    async def _restore(self, topic: str) -> None:
+        """Create the topics of the catalogue again that the broker, according to the client, no longer has."""
+        if self._ensure_producer().client.cluster.partitions_for_topic(topic):
+            return
+        log.warning("topic_missing", topic=topic)
+        try:
+            await cast("BridgeApp", self.app).restore_topics()
+        except (KafkaError, OSError) as error:
+            log.warning("topic_not_restored", topic=topic, error=repr(error))
+
+    async def _partition_count(self, topic: str) -> int:
+        client = self._ensure_producer()
+        while True:
+            try:
+                return len(await asyncio.wait_for(client.partitions_for(topic), LOOK_SECONDS))
+            except (TimeoutError, UnknownTopicOrPartitionError):
+                await self._restore(topic)
 
     async def produce_keyed(self, sends: Iterable[tuple[str, Send]], *, allowed: Callable[[], None]) -> None:
         """Send records of several topics, each to the partition of its key; per key in order. As `produce`."""
@@ -108,7 +135,7 @@ class BatchProducer(driver.Producer):
         counts: dict[str, int] = {}
         for topic, send in sends:
             if topic not in counts:
-                counts[topic] = len(await self._ensure_producer().partitions_for(topic))
+                counts[topic] = await self._partition_count(topic)
             by_partition[topic, partition_of(send.key, counts[topic])].append(send)
         await asyncio.gather(
             *(

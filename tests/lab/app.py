@@ -22,7 +22,7 @@ from bridge_app.events.envelope import Identity
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.runtime.step_agent import AnyStepAgent
 from bridge_app.settings import Settings
-from bridge_app.topics import Topic, dead_letter_topic
+from bridge_app.topics import Topic
 from tests.lab import kill_points
 
 TOPICS = os.environ.get("LAB_TOPICS", "lab.in").split(",")
@@ -43,8 +43,7 @@ def new_app() -> BridgeApp:
         web_enabled=False,
         broker_client_id=settings.instance_id,
     )
-    app.catalogue += [Topic(name, None) for name in [*TOPICS, DERIVED]]
-    app.catalogue += [dead_letter_topic(Topic(name, None)) for name in TOPICS]
+    app.declare([*(Topic(name, None) for name in TOPICS), Topic(DERIVED, None, dead_letters=False)])
     app.inner_services.append(Report(app))
     return app
 
