@@ -6,7 +6,7 @@ Stock Faust puts changelog records into a buffer, logs a failed send and commits
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
-#: An acknowledgement that takes so long is reason to look whether the topic is still there.
+#: A send that takes so long is reason to look whether the topic is still there.
 LOOK_SECONDS = 2.0
 
 
@@ -81,7 +81,7 @@ class BatchProducer(driver.Producer):
         while True:
             allowed()
             try:
-                return await self._produce_once(topic, partition, pending)
+                return await self._while_topic_exists(topic, self._produce_once(topic, partition, pending))
             except KafkaError as error:
                 if not error.retriable:
                     raise
@@ -100,16 +100,19 @@ class BatchProducer(driver.Producer):
                 batch.append(timestamp=one.timestamp_ms, key=one.key, value=one.value, headers=one.headers)
         in_last = batch.record_count()
         sent.append(await client.send_batch(batch, topic, partition=partition))
-        acknowledged = await self._acknowledged(topic, asyncio.gather(*sent))
+        acknowledged = await asyncio.gather(*sent)
         last: int = acknowledged[-1].offset + in_last - 1
         return last
 
-    async def _acknowledged(self, topic: str, sent: "asyncio.Future[list[Any]]") -> list[Any]:
-        while True:
-            done, _ = await asyncio.wait({sent}, timeout=LOOK_SECONDS)
-            if done:
-                return sent.result()
-            await self._restore(topic)
+    async def _while_topic_exists(self, topic: str, sending: Coroutine[Any, Any, int]) -> int:
+        """Wait for a send; see to it meanwhile that its topic is there."""
+        task = asyncio.create_task(sending)
+        try:
+            while not (await asyncio.wait({task}, timeout=LOOK_SECONDS))[0]:
+                await self._restore(topic)
+            return task.result()
+        finally:
+            task.cancel()
 
     async def _restore(self, topic: str) -> None:
         """Create the topics of the catalogue again that the broker, according to the client, no longer has."""

@@ -7,6 +7,7 @@ LAB_RAISE_AT       number of the event at which the step raises (none)
 LAB_STATE_VERSION  schema version of the table's state (1)
 LAB_KILL_AT        phase of a step at which the process is killed, see `kill_points` (none)
 LAB_KILL_STEP      at which time the phase is reached (1)
+LAB_RESUME         if set, a topic that has stopped is resumed a moment later, as an operator would
 """
 
 import os
@@ -49,7 +50,9 @@ def new_app() -> BridgeApp:
 
 
 def observe(agent: AnyStepAgent) -> None:
-    """Install the kill point that the environment asks for."""
+    """Install the kill point that the environment asks for, and whoever resumes topics."""
+    if "LAB_RESUME" in os.environ:
+        agent.app.inner_services.append(Operator(agent))
     phase = os.environ.get("LAB_KILL_AT")
     if phase:
         assert agent.table is not None
@@ -62,6 +65,21 @@ def work(number: int) -> None:
         raise RuntimeError(f"told to raise at {number}")
     if STEP_SECONDS:
         time.sleep(STEP_SECONDS)
+
+
+class Operator(Service):
+    """Resume topics that have stopped."""
+
+    def __init__(self, agent: AnyStepAgent, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.agent = agent
+
+    @Service.task
+    async def _resume(self) -> None:
+        while not self.should_stop:
+            await self.sleep(0.5)
+            for topic in list(self.agent.app.guard.stopped):
+                await self.agent.resume(topic)
 
 
 class Report(Service):
