@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import structlog
+from faust.types import TP
 from mode import Service
 from mode.types import ServiceT
 
@@ -84,6 +85,10 @@ class DatabaseAdapter(Service):
         if self._schema_error is not None:
             return [f"database_adapter stopped: {self._schema_error}"]
         return [f"database_adapter stopped topic {topic}: {why}" for topic, why in self._sorter.stopped.items()]
+
+    def moving(self) -> list[TP]:
+        """Return the partitions that this worker's adapter should be working on: none while it waits or has stopped."""
+        return self._source.assigned() if self.status is Status.RUNNING else []
 
     def snapshot(self) -> dict[str, Any]:
         """Return status, stopped topics (name → why) and counters (database-adapter §8)."""

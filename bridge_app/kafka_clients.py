@@ -5,14 +5,26 @@ from typing import Any
 
 import faust
 from aiokafka.conn import create_conn
-from aiokafka.errors import AuthenticationFailedError, IllegalSaslStateError, KafkaError, UnsupportedSaslMechanismError
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    IllegalSaslStateError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
 from faust.types.auth import CredentialsT
 
 from bridge_app.errors import SettingsError
 from bridge_app.settings import Settings
 
 #: What a broker, or the client, says of credentials that do not get in.
-REFUSALS = (AuthenticationFailedError, IllegalSaslStateError, UnsupportedSaslMechanismError, ssl.SSLError)
+REFUSALS = (
+    SaslAuthenticationFailed,
+    AuthenticationFailedError,
+    IllegalSaslStateError,
+    UnsupportedSaslMechanismError,
+    ssl.SSLError,
+)
 ASK_MS = 5_000
 
 

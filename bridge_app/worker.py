@@ -30,6 +30,7 @@ from bridge_app.health import SERVICE_NAME, Facts, Health
 from bridge_app.kafka_clients import client_options
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.runtime.view import TopicTail
+from bridge_app.runtime.watchdog import Watched
 from bridge_app.settings import Settings
 from bridge_app.web import health as health_routes
 from bridge_app.web import hooks as hook_routes
@@ -81,6 +82,7 @@ def _add_parts(app: BridgeApp) -> None:
     )
     app.edge_services += [postgres, publisher, consul, health]
     app.inner_services += [tail, adapter]
+    app.watched.append(Watched(settings.adapter_group, adapter.moving))
     _add_routes(app, health, publisher, patterns, postgres)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
+from faust.types import TP
 from mode import Service
 
 from bridge_app.domain.database_adapter.sorting import Reading
@@ -96,6 +97,12 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
         """Read a topic no further, until the worker restarts."""
         self._stopped_topics.add(topic)
         self._pause_stopped()
+
+    def assigned(self) -> list[TP]:
+        """Return the partitions that this worker has, but for those of stopped topics."""
+        if self._consumer is None or not self.has_assignment:
+            return []
+        return [TP(*tp) for tp in self._consumer.assignment() if tp.topic not in self._stopped_topics]
 
     def partitions_of(self, topic: str) -> int:
         """Return how many partitions a consumed topic has."""

@@ -1,5 +1,6 @@
 """The Faust application with the delivery layer wired in."""
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -8,7 +9,7 @@ from typing import Any, cast
 import faust
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient
-from faust.types import TransportT
+from faust.types import TP, TransportT
 from faust.web.base import Web
 from mode.supervisors import CrashingSupervisor
 from mode.types import ServiceT
@@ -26,10 +27,12 @@ from bridge_app.runtime.fence import Fence
 from bridge_app.runtime.folder import claim
 from bridge_app.runtime.guard import Guard
 from bridge_app.runtime.lanes import Lanes
+from bridge_app.runtime.loop_watch import LoopLimits, LoopWatch
 from bridge_app.runtime.process import BridgeWorker, end
 from bridge_app.runtime.producer import BatchProducer
 from bridge_app.runtime.recovery import ParkedTableManager
 from bridge_app.runtime.state_table import StateTable
+from bridge_app.runtime.watchdog import Watched
 from bridge_app.settings import Settings
 from bridge_app.topics import Topic, with_dead_letters
 
@@ -57,6 +60,7 @@ class BridgeApp(faust.App):
         identity: Identity,
         *,
         session_timeout: float = 15.0,
+        loop_limits: LoopLimits = LoopLimits(),  # noqa: B008 # it never changes
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
@@ -69,6 +73,8 @@ class BridgeApp(faust.App):
         self.inner_services: list[ServiceT] = []
         self.step_agents: list[Any] = []
         self.lanes: list[Lanes] = []
+        #: Consumer groups whose commits the watchdog minds.
+        self.watched: list[Watched] = [Watched(settings.app_id, self._moving)]
         self.batch_topics: set[str] = set()
         self.catalogue: list[Topic] = []
         self.co_partitioned: list[tuple[str, ...]] = []
@@ -77,6 +83,7 @@ class BridgeApp(faust.App):
         #: Publishes alarms.
         self.raise_alarm: Raise = log_only
         self.stopping = False
+        self._loop_limits = loop_limits
         #: Makes the web server; None makes Faust's.
         self.new_web: Callable[[BridgeApp], Web] | None = None
         self.fence = Fence(
@@ -165,6 +172,13 @@ class BridgeApp(faust.App):
         """Whether this worker has its partitions and their recovered state."""
         return bool(self.tables.actives_ready and not self.rebalancing and not self.should_stop)
 
+    def _moving(self) -> list[TP]:
+        """Return the source partitions that this worker's agents should be working on."""
+        if not self.is_processing:
+            return []
+        sources = {topic for agent in self.step_agents for topic in agent.topics} - self.guard.stopped.keys()
+        return [tp for tp in self.consumer.assignment() if tp.topic in sources]
+
     def problems(self) -> list[str]:
         """Return one line for each reason why an operator is needed; empty when none is."""
         refused = [f"Kafka refuses the credentials: {self.kafka_refusal}"] if self.kafka_refusal else []
@@ -214,6 +228,8 @@ class BridgeApp(faust.App):
     async def on_start(self) -> None:
         collector.suit_batches()
         self.fence.beat()
+        self.loop_watch = LoopWatch(asyncio.get_running_loop(), self._loop_limits)
+        self.loop_watch.start()
         await super().on_start()
         self.add_future(self._pulse())
 

@@ -18,6 +18,7 @@ from mode.types import ServiceT
 from bridge_app.errors import StateMismatch
 from bridge_app.kafka_clients import refusal
 from bridge_app.runtime.catalogue import prepare
+from bridge_app.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from bridge_app.runtime.app import BridgeApp
@@ -74,4 +75,5 @@ class BridgeBoot(BootStrategy):
             self.kafka_conductor(),
             self.tables(),
             self.app.inner_services,
+            [Watchdog(self.app, beacon=self.app.beacon, loop=self.app.loop)],
         )

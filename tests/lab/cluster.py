@@ -61,6 +61,16 @@ class Cluster:
         finally:
             await producer.stop()
 
+    async def send_transaction(self, topic: str, key: bytes, value: bytes) -> None:
+        """Send one record in a transaction, which leaves a mark behind it."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.servers, transactional_id=f"{topic}-lab")
+        await producer.start()
+        try:
+            async with producer.transaction():
+                await producer.send_and_wait(topic, value, key=key)
+        finally:
+            await producer.stop()
+
     async def read(self, topic: str) -> list[Any]:
         """Return every record of a topic, partition by partition, up to its present end."""
         partitions = await self.partitions(topic)
