@@ -35,6 +35,8 @@ CHUNK = 200
 METADATA_MS = 4000
 SESSION_MS = 15_000
 REBALANCE_MS = 30_000
+#: A member learns of a rebalance by its heartbeat.
+HEARTBEAT_MS = 1_000
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 5.0
 
@@ -157,7 +159,7 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
             enable_auto_commit=False,
             metadata_max_age_ms=METADATA_MS,
             session_timeout_ms=SESSION_MS,
-            heartbeat_interval_ms=SESSION_MS // 5,
+            heartbeat_interval_ms=HEARTBEAT_MS,
             rebalance_timeout_ms=REBALANCE_MS,
         )
         try:

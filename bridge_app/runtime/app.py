@@ -39,6 +39,7 @@ from bridge_app.topics import Topic, with_dead_letters
 log = structlog.get_logger(__name__)
 
 PULSE_SECONDS = 0.2
+HEARTBEAT_SECONDS = 1.0
 #: A worker that is still there so long after a crash or a signal to stop is ended.
 HARD_EXIT_SECONDS = 30.0
 
@@ -222,6 +223,14 @@ class BridgeApp(faust.App):
     def _new_web(self) -> Web:
         return super()._new_web() if self.new_web is None else self.new_web(self)
 
+    def _on_rebalance_when_stopped(self) -> None:
+        """Do nothing: a worker that is stopping takes part in a rebalance with its steps done and committed, and leaves
+        the group when its consumer stops.
+
+        Faust marks the client as closed here. Its stop then returns at once and never leaves the group, which waits for
+        the session of a member that is gone, and hands its partitions out to it as well.
+        """
+
     def _new_transport(self) -> TransportT:
         return BatchTransport(self.conf.broker_consumer, cast(Any, self))
 
@@ -273,7 +282,8 @@ def _faust_settings(settings: Settings, session_timeout: float) -> dict[str, Any
         "Worker": BridgeWorker,
         "broker_commit_interval": 1.0,
         "broker_session_timeout": session_timeout,
-        "broker_heartbeat_interval": min(3.0, session_timeout / 5),
+        # A member learns of a rebalance by its heartbeat: a hand-over waits for the slowest of them.
+        "broker_heartbeat_interval": min(HEARTBEAT_SECONDS, session_timeout / 5),
         "broker_rebalance_timeout": 30.0,
         "broker_request_timeout": 40.0,
         "consumer_auto_offset_reset": "earliest",
