@@ -40,8 +40,6 @@ log = structlog.get_logger(__name__)
 
 PULSE_SECONDS = 0.2
 HEARTBEAT_SECONDS = 1.0
-#: A worker that is still there so long after a crash or a signal to stop is ended.
-HARD_EXIT_SECONDS = 30.0
 
 
 class BridgeApp(faust.App):
@@ -214,7 +212,8 @@ class BridgeApp(faust.App):
         await super().on_stop()
 
     def _hard_exit_later(self) -> None:
-        timer = threading.Timer(HARD_EXIT_SECONDS, end, args=(1,))
+        """End a worker that is still there `shutdown_grace_seconds` after a crash or a signal to stop."""
+        timer = threading.Timer(self.settings.shutdown_grace_seconds, end, args=(1,))
         timer.daemon = True
         timer.start()
 

@@ -31,6 +31,8 @@ MAX_BATCH_RECORDS = 2000
 #: a partition away with sends in flight would corrupt its changelog.
 SETTLE_SECONDS = 10.0
 COMMIT_SECONDS = 10.0
+#: In a crash the consumer may have left the group already; nobody would answer, and the records come again anyway.
+CRASH_COMMIT_SECONDS = 1.0
 PARK_SECONDS = 5.0
 #: The longest wait for records while a lane holds partitions back.
 HELD_FETCH_SECONDS = 0.02
@@ -174,14 +176,21 @@ class BatchConsumer(driver.Consumer):
         self.books.forget_delivered()
 
     async def wait_empty(self) -> None:
-        """Finish the steps in progress, leave what is queued, commit. Called at revocation and at shutdown."""
+        """Finish the steps in progress, leave what is queued, commit. Called at revocation and at shutdown.
+
+        At shutdown a step that hangs does not keep the others from being committed; then it is waited for, until the
+        time to stop is over.
+        """
         self._halt()
-        await self._settle()
+        settled = await self._settle()
         self._unacked_messages.clear()
         try:
-            await asyncio.wait_for(self.commit(), COMMIT_SECONDS)
+            await asyncio.wait_for(self.commit(), CRASH_COMMIT_SECONDS if self.app.crashed else COMMIT_SECONDS)
         except TimeoutError:
             self.log.warning("a commit timed out: what it covers is read again")
+        if not settled:
+            self.log.error("a step hangs: the worker ends when its time to stop is over")
+            await self._settled()
 
     def _halt(self) -> None:
         self.stop_flow()
@@ -191,12 +200,21 @@ class BatchConsumer(driver.Consumer):
         for lanes in self.app.lanes:
             lanes.close()
 
-    async def _settle(self) -> None:
-        steps = [lanes.settled() for lanes in self.app.lanes]
+    async def _settle(self) -> bool:
+        """Wait, within bounds, for the steps in progress; return False when one goes on while the worker stops."""
+        stopping = self.app.stopping
+        grace = self.app.settings.shutdown_grace_seconds
+        limit = min(SETTLE_SECONDS, grace / 3) if stopping else SETTLE_SECONDS
         try:
-            await asyncio.wait_for(asyncio.gather(*steps), SETTLE_SECONDS)
+            await asyncio.wait_for(self._settled(), limit)
         except TimeoutError:
+            if stopping:
+                return False
             await self.app.crash(Fenced(f"a step took longer than {SETTLE_SECONDS} s while partitions were taken away"))
+        return True
+
+    async def _settled(self) -> None:
+        await asyncio.gather(*(lanes.settled() for lanes in self.app.lanes))
 
     async def park(self) -> None:
         """Stop delivery and wait until no fetch is in progress; queues and books are empty afterwards."""
