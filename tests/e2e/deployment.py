@@ -29,8 +29,7 @@ async def deployment(stack: Mapping[str, str], folder: Path, port: int, **enviro
         "ENVIRONMENT": "e2e",
         **environ,
     }
-    admin = await asyncpg.connect(dsn(stack, stack.get("POSTGRES_DB", "postgres")))
-    await admin.execute(f'CREATE DATABASE "{name}"')
+    await _administer(stack, f'CREATE DATABASE "{name}"')
     cluster = Cluster(stack["KAFKA_BOOTSTRAP_SERVERS"])
     await cluster.start()
     try:
@@ -43,8 +42,15 @@ async def deployment(stack: Mapping[str, str], folder: Path, port: int, **enviro
     finally:
         await cluster.clear(variables["KAFKA_TOPIC_PREFIX"])
         await cluster.stop()
-        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-        await admin.close()
+        await _administer(stack, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _administer(stack: Mapping[str, str], statement: str) -> None:
+    connection = await asyncpg.connect(dsn(stack, stack.get("POSTGRES_DB", "postgres")))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 def dsn(stack: Mapping[str, str], database: str) -> str:
