@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import structlog
+from faust.types import TP
 from mode import Service
 from mode.types import ServiceT
 
@@ -70,9 +71,7 @@ class DatabaseAdapter(Service):
         self._tally = MeteredTally(self._metrics, clock.now_us)
         self._schema_error: MigrationError | None = None
         self._writing: asyncio.Task[None] | None = None
-        subscription = Subscription(
-            settings.kafka_topic_prefix, settings.kafka_dlq_suffix, settings.adapter_extra_topics
-        )
+        subscription = Subscription(settings.topic, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
         max_share = settings.kafka_dlq_max_share if settings.kafka_enable_dlq else None
         self._sorter = Sorter(subscription, settings.kafka_dlq_suffix, max_share)
         self._source = RecordSource(
@@ -104,6 +103,10 @@ class DatabaseAdapter(Service):
         if self._schema_error is not None:
             return [f"database_adapter stopped: {self._schema_error}"]
         return [f"database_adapter stopped topic {topic}: {why}" for topic, why in self._sorter.stopped.items()]
+
+    def moving(self) -> list[TP]:
+        """Return the partitions that this worker's adapter should be working on: none while it waits or has stopped."""
+        return self._source.assigned() if self.status is Status.RUNNING else []
 
     def snapshot(self) -> dict[str, Any]:
         """Return status, stopped topics (name → why) and counters (database-adapter §8)."""
@@ -194,4 +197,5 @@ class DatabaseAdapter(Service):
         if not writing.done():
             log.info("adapter_batch_abandoned")
             writing.cancel()
+            self._store.close()  # else the driver rolls back first, and waits for a database that may hang
             await asyncio.wait({writing})
