@@ -34,9 +34,10 @@ from bridge_app.events.decoding import decode
 from bridge_app.events.envelope import Identity
 from bridge_app.events.record import Record
 from bridge_app.health import HEALTHY, SERVICE_NAME, Facts, Health
+from bridge_app.kafka_clients import client_options
 from bridge_app.runtime.app import BridgeApp
-from bridge_app.runtime.loop_lag import LoopLag
 from bridge_app.runtime.view import TopicTail
+from bridge_app.runtime.watchdog import Watched
 from bridge_app.settings import Settings
 from bridge_app.web import breakers as breaker_routes
 from bridge_app.web import health as health_routes
@@ -62,10 +63,7 @@ def create_app(settings: Settings, clock: Clock) -> BridgeApp:
     """Build the worker's app with all its agents, tables, services and routes. Nothing is started."""
     identity = Identity(SERVICE_NAME, __version__, settings.instance_id, settings.node_id, settings.environment)
     app = BridgeApp(settings, identity, clock=clock, logging_config=logs.configure(settings))
-    app.catalogue += topics.CATALOGUE
-    app.catalogue += [
-        topics.dead_letter_topic(topic, settings.kafka_dlq_suffix) for topic in topics.CATALOGUE if topic.dead_letters
-    ]
+    app.declare(topics.CATALOGUE, co_partitioned=topics.CO_PARTITIONED)
     _add_parts(app)
     return app
 
@@ -74,13 +72,14 @@ def _add_parts(app: BridgeApp) -> None:
     settings, clock = app.settings, app.clock
     postgres = Postgres(settings)
     publisher = Publisher(settings, app.metrics)
-    alarms = app.alarms = Alarms(publisher.publish, app.identity, clock)
+    alarms = Alarms(publisher.publish, app.identity, clock)
+    app.raise_alarm = alarms.report
     breakers = Breakers(settings.breakers, metrics=app.metrics, alarms=alarms, clock=clock)
     consul = ConsulRegistration(settings, breakers["consul"])
     adapter = DatabaseAdapter(settings, app.identity, postgres, clock, metrics=app.metrics, alarms=alarms)
     patterns = PatternView()
     tail = TopicTail(
-        bootstrap_servers=app.bootstrap_servers,
+        client_options=client_options(settings),
         topic=settings.topic(topics.INTELLIGENCE_PATTERNS.name),
         apply=_into(patterns),
         clock=clock,
@@ -94,7 +93,7 @@ def _add_parts(app: BridgeApp) -> None:
             recovered=lambda: app.is_processing,
             caught_up=lambda: tail.caught_up and answer_log.caught_up,
             stopping=lambda: app.stopping,
-            stopped_agents=adapter.problems,
+            stopped_agents=lambda: [*app.problems(), *adapter.problems()],
         ),
         instance_id=settings.instance_id,
         clock=clock,
@@ -103,16 +102,15 @@ def _add_parts(app: BridgeApp) -> None:
     )
     app.edge_services += [postgres, publisher, alarms, consul, health]
     app.inner_services += [tail, answer_log, adapter]
+    app.watched.append(Watched(settings.adapter_group, adapter.moving))
     _add_meters(app)
     reads = GuardedReads(postgres, breakers["postgres"], app.metrics, clock)
     _add_routes(app, health, publisher, patterns, reads, breakers, answer_log)
 
 
 def _add_meters(app: BridgeApp) -> None:
-    settings, monotonic = app.settings, app.clock.monotonic
-    lag = LoopLag(monotonic)
-    app.metrics.event_loop_lag.set_function(lag.longest)
-    stored = Subscription(settings.kafka_topic_prefix, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
+    settings = app.settings
+    stored = Subscription(settings.topic, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
 
     def groups() -> list[Group]:
         topics = sorted({topic for agent in app.step_agents for topic in agent.topics})
@@ -121,8 +119,7 @@ def _add_meters(app: BridgeApp) -> None:
             Group("adapter", settings.adapter_group, stored.pattern),
         ]
 
-    app.edge_services.append(lag)
-    app.inner_services.append(LagMeter(settings, groups, app.metrics, monotonic))
+    app.inner_services.append(LagMeter(settings, groups, app.metrics, app.clock.monotonic))
 
 
 def _add_agents(app: BridgeApp) -> None:

@@ -21,6 +21,7 @@ from mode import Service
 from bridge_app.effects.publish_meter import measured_publication
 from bridge_app.errors import InternalError, PayloadTooLarge, ServiceUnavailable
 from bridge_app.events.envelope import Event, encode
+from bridge_app.kafka_clients import client_options
 from bridge_app.metrics import Metrics
 from bridge_app.settings import Settings
 
@@ -114,7 +115,7 @@ class Publisher(Service):
 
     def _new_producer(self) -> AIOKafkaProducer:
         return AIOKafkaProducer(
-            bootstrap_servers=",".join(self._settings.kafka_bootstrap_servers),
+            **client_options(self._settings),
             client_id=f"{self._settings.app_id}-web",
             acks="all",
             enable_idempotence=True,
