@@ -53,7 +53,7 @@ class Journal:
         found = recover(self._folder)
         self.position, self.next_sequence = found.position, found.next_sequence
         self._segments = list(found.segments)
-        self._count(self.next_sequence, sign=1)
+        self.pending, self.pending_bytes = self._between(self.position, self.next_sequence)
         return found.loss
 
     def append(self, new: Sequence[Outgoing]) -> None:
@@ -68,7 +68,7 @@ class Journal:
         try:
             self._disk.write(descriptor, b"".join(parts))
             self._disk.sync(descriptor)
-        except OSError:
+        except BaseException:
             self._give_up(segment)
             raise
         for part in parts:
@@ -94,8 +94,7 @@ class Journal:
                 if bad:
                     files.append(self._folder.keep_corrupt(segment.path, segment.path.read_bytes())[0])
         if damaged:
-            self.pending = self.pending_bytes = 0
-            self._count(self.next_sequence, sign=1)
+            self.pending, self.pending_bytes = self._between(self.position, self.next_sequence)
         return Window(found, Loss(damaged, tuple(files)) if damaged else None)
 
     def advance(self, last: int) -> None:
@@ -105,8 +104,10 @@ class Journal:
             OSError: the position was not written; nothing is forgotten.
         """
         self._folder.write_position(last + 1)
-        self._count(last + 1, sign=-1)
+        count, size = self._between(self.position, last + 1)
         self.position = last + 1
+        self.pending_bytes -= size
+        self.pending -= count
         if not self.pending:
             self._close_segment()
         while self._segments and self._is_used_up(self._segments[0]):
@@ -137,12 +138,13 @@ class Journal:
     def _behind(self, found: list[Stored]) -> int:
         return found[-1].sequence + 1 if found else self.position
 
-    def _count(self, stop: int, *, sign: int) -> None:
-        """Add the records from the position up to `stop`, or take them away."""
+    def _between(self, start: int, stop: int) -> tuple[int, int]:
+        """Return how many records from `start` up to `stop` are there, and how many bytes they take."""
+        count = size = 0
         for segment in self._segments:
-            count, size, _ = segment.tally(self.position, min(stop, segment.next))
-            self.pending += sign * count
-            self.pending_bytes += sign * size
+            more, bytes_more, _ = segment.tally(start, min(stop, segment.next))
+            count, size = count + more, size + bytes_more
+        return count, size
 
     def _is_used_up(self, segment: Segment) -> bool:
         is_written = self._descriptor is not None and segment is self._segments[-1]
@@ -150,9 +152,8 @@ class Journal:
 
     def _writable(self, size: int) -> tuple[int, Segment]:
         """Return a segment that takes `size` bytes more; a new one has no records, whatever was there before."""
-        if self._descriptor is not None and self._segments[-1].bytes + size > self._segment_bytes:
-            if self._segments[-1].bytes:
-                self._close_segment()
+        if self._descriptor is not None and 0 < self._segments[-1].bytes > self._segment_bytes - size:
+            self._close_segment()
         if self._descriptor is None:
             path = self._folder.segment(self.next_sequence)
             with contextlib.suppress(FileNotFoundError):  # one that was begun by this name holds nothing accepted

@@ -26,7 +26,7 @@ class Loss(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What there is: the first record to be sent, the segments that hold one, the next sequence, and what was newly found lost."""
+    """What there is: the first record to be sent, the segments that hold some, and what was newly found lost."""
 
     position: int
     segments: list[Segment]
