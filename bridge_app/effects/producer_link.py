@@ -69,6 +69,10 @@ class ProducerLink:
         self._connected.set()
         self._abandoned.clear()
 
+    async def until_connected(self) -> None:
+        """Return when there is a connection."""
+        await self._connected.wait()
+
     async def until_abandoned(self) -> None:
         """Return when there is no connection."""
         await self._abandoned.wait()

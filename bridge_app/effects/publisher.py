@@ -82,8 +82,8 @@ class Publisher(Service):
         self._background: list[asyncio.Future[None]] = []
         metrics.outbox_pending.set_function(lambda: outbox.pending)
 
-    async def publish(self, events: Sequence[tuple[str, Event]]) -> bool:
-        """Publish events, each to a topic of the catalogue.
+    async def publish(self, events: Sequence[tuple[str, Event]], *, is_extra: bool = False) -> bool:
+        """Publish events, each to a topic of the catalogue. `is_extra`: the limits of the outbox are not for them.
 
         Returns:
             True when Kafka has acknowledged all of them. False when what it has not acknowledged is fsynced in the
@@ -101,7 +101,7 @@ class Publisher(Service):
         if any(len(record.value) > MAX_REQUEST_BYTES // 2 for record in records):
             raise PayloadTooLarge("The event is larger than Kafka takes")
         started = self._clock.monotonic()
-        is_published = await self._publish(records)
+        is_published = await self._publish(records, is_extra=is_extra)
         for topic, _ in events:
             if is_published:
                 self._metrics.published.labels(topic).inc()
@@ -152,11 +152,11 @@ class Publisher(Service):
 
     # -- one publication
 
-    async def _publish(self, records: Sequence[Outgoing]) -> bool:
+    async def _publish(self, records: Sequence[Outgoing], *, is_extra: bool) -> bool:
         permit = self._permit()
         if permit is None:
             self._divert()
-            await self._outbox.append(records)
+            await self._outbox.append(records, is_extra=is_extra)
             return False
         try:
             async with asyncio.timeout(self._settings.kafka_timeout_seconds) as limit:
@@ -257,7 +257,7 @@ class Publisher(Service):
                 await self._replayer.step()
             except CircuitOpenError:
                 await self.sleep(REFUSED_SECONDS)
-            except (ConnectionError, TimeoutError, KafkaError, OSError) as error:
+            except (TimeoutError, KafkaError, OSError) as error:
                 log.warning("outbox_replay_failed", error=repr(error), pending=self._outbox.pending)
                 await self.sleep(FAILED_SECONDS)
 

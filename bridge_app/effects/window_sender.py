@@ -26,10 +26,8 @@ class WindowSender:
 
         Raises:
             CircuitOpenError: nothing may be sent now.
-            ConnectionError: there is no connection.
         """
-        if not self._link.is_connected:
-            raise ConnectionError("not connected to Kafka")
+        await self._link.until_connected()
         permit = self._breaker.acquire()
         try:
             async with asyncio.timeout(WINDOW_SECONDS) as limit:

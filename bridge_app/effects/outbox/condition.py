@@ -58,15 +58,16 @@ class Condition:
         """Whether another segment is to be tried after an error of the disk."""
         return self._disk_error is not None and self._clock.monotonic() >= self._retry_at
 
-    def admit(self, events: int, size: int) -> None:
-        """Let pass what makes the outbox hold so many events and bytes.
+    def admit(self, events: int, size: int, *, is_extra: bool = False) -> None:
+        """Let pass what makes the outbox hold so many events and bytes; the limits are not for what is extra.
 
         Raises:
             ServiceUnavailable: it is too much, or the disk failed just now.
         """
         if self._disk_error is not None and not self.may_retry:
             raise self.refusal()
-        if events > self._limits.events or size > self._limits.bytes or self._is_disk_low:
+        is_too_much = events > self._limits.events or size > self._limits.bytes or self._is_disk_low
+        if is_too_much and not is_extra:
             reason = self.full_reason(events, size) or "the outbox is full"
             self._alarms.raise_(
                 "outbox.full",

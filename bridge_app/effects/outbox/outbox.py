@@ -16,7 +16,7 @@ from bridge_app.domain.alarms import AlarmSink
 from bridge_app.effects.outbox.condition import Condition, Limits
 from bridge_app.effects.outbox.disk import Disk
 from bridge_app.effects.outbox.folder import Folder
-from bridge_app.effects.outbox.journal import SEGMENT_BYTES, Journal
+from bridge_app.effects.outbox.journal import SEGMENT_BYTES, Journal, Window
 from bridge_app.effects.outbox.segment import Stored
 from bridge_app.errors import SettingsError
 from bridge_app.events.envelope import Outgoing
@@ -24,7 +24,7 @@ from bridge_app.events.envelope import Outgoing
 log = structlog.get_logger(__name__)
 
 #: How long a record waits at most for others that share its fsync, and how many are enough.
-GATHER_SECONDS = 0.002
+GATHER_SECONDS = 0.001
 GATHER_RECORDS = 64
 
 T = TypeVar("T")
@@ -62,6 +62,8 @@ class Outbox:
         self._queue: list[_Entry] = []
         self._writing = 0
         self._writing_bytes = 0
+        self._extra = 0
+        self._extra_bytes = 0
         self._arrived = asyncio.Event()
         self._enough = asyncio.Event()
         self._waiting = asyncio.Event()
@@ -112,7 +114,12 @@ class Outbox:
     @property
     def full_reason(self) -> str | None:
         """Why nothing is taken any more, None when something is."""
-        return self._condition.full_reason(self._journal.pending, self._journal.pending_bytes)
+        return self._condition.full_reason(*self._counted)
+
+    @property
+    def _counted(self) -> tuple[int, int]:
+        """How many records and bytes wait that count."""
+        return self._journal.pending - self._extra, self._journal.pending_bytes - self._extra_bytes
 
     @property
     def unwritable_reason(self) -> str | None:
@@ -125,16 +132,22 @@ class Outbox:
 
     # -- writing
 
-    def append(self, records: Sequence[Outgoing]) -> "asyncio.Future[None]":
+    def append(self, records: Sequence[Outgoing], *, is_extra: bool = False) -> "asyncio.Future[None]":
         """Put records behind all others. The future is done when they are durable, or fails with ServiceUnavailable.
+
+        Extra records, the few in which the worker itself says what is wrong, are taken beyond the limits.
 
         Raises:
             ServiceUnavailable: full, or not writable; nothing was taken.
         """
         size = sum(len(record.value) for record in records)
+        if is_extra:
+            self._extra += len(records)
+            self._extra_bytes += size
         self._condition.admit(
-            self._journal.pending + self._writing + len(records),
-            self._journal.pending_bytes + self._writing_bytes + size,
+            self._journal.pending + self._writing + len(records) - self._extra,
+            self._journal.pending_bytes + self._writing_bytes + size - self._extra_bytes,
+            is_extra=is_extra,
         )
         entry = _Entry(records, size, asyncio.get_running_loop().create_future())
         self._queue.append(entry)
@@ -190,7 +203,7 @@ class Outbox:
             OSError: it does not even say what is free.
         """
         self._condition.disk_has(await self._in_thread(self._journal.free_bytes))
-        self._condition.has_room(self._journal.pending, self._journal.pending_bytes)
+        self._condition.has_room(*self._counted)
         if self._condition.may_retry and not self._writing:
             try:
                 await self._in_thread(self._journal.try_segment)
@@ -207,20 +220,19 @@ class Outbox:
         Raises:
             OSError: the files cannot be read.
         """
-        window = await self._in_thread(self._journal.read, limit)
-        if window.loss is not None:
-            self._condition.lost(window.loss)
-        self._settle()
-        return window.records
+        return self._seen(await self._in_thread(self._journal.read, limit))
 
-    async def advance(self, last: int) -> None:
-        """Forget every record up to and with a sequence: Kafka has them.
+    async def advance(self, last: int, limit: int) -> list[Stored]:
+        """Forget every record up to and with a sequence: Kafka has them. Return the next ones, as `read` does.
 
         Raises:
-            OSError: the position could not be made durable; nothing is forgotten.
+            OSError: the position could not be made durable and nothing is forgotten, or the files cannot be read.
         """
-        await self._in_thread(self._journal.advance, last)
-        self._settle()
+        return self._seen(await self._in_thread(self._advance_and_read, last, limit))
+
+    def _advance_and_read(self, last: int, limit: int) -> Window:
+        self._journal.advance(last)
+        return self._journal.read(limit)
 
     async def reject(self, stored: Stored, reason: str) -> None:
         """Set aside the first record, which Kafka refuses for good, and forget it.
@@ -229,13 +241,22 @@ class Outbox:
             OSError: it could not be set aside; it still waits.
         """
         path = await self._in_thread(self._journal.reject, stored, reason)
-        await self.advance(stored.sequence)
+        await self._in_thread(self._journal.advance, stored.sequence)
         self._condition.rejected(stored, reason, path)
+        self._settle()
+
+    def _seen(self, window: Window) -> list[Stored]:
+        if window.loss is not None:
+            self._condition.lost(window.loss)
+        self._settle()
+        return window.records
 
     def _settle(self) -> None:
         if not self._journal.pending:
             self._waiting.clear()
-        self._condition.has_room(self._journal.pending, self._journal.pending_bytes)
+            if not self._writing:
+                self._extra = self._extra_bytes = 0
+        self._condition.has_room(*self._counted)
 
     async def _in_thread(self, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)

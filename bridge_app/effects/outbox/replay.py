@@ -50,6 +50,7 @@ class Replayer:
         self._clock = clock
         self._replayed = replayed
         self._next_at = 0.0
+        self._read_ahead: list[Stored] = []
 
     @property
     def pause(self) -> float:
@@ -63,7 +64,9 @@ class Replayer:
             Exception: what kept that record from being acknowledged, or what `send` raised.
             OSError: the disk does not let the position go on.
         """
-        window = await self._outbox.read(self._window_size())
+        window, self._read_ahead = self._read_ahead, []
+        if not window:
+            window = await self._outbox.read(self._window_size())
         if not window:
             return
         failure = await self._send_in_order(window)
@@ -79,7 +82,7 @@ class Replayer:
         outcomes = await self._send([stored.record for stored in window])
         done = sum(1 for _ in takewhile(lambda outcome: outcome is None, outcomes))
         if done:
-            await self._outbox.advance(window[done - 1].sequence)
+            self._read_ahead = await self._outbox.advance(window[done - 1].sequence, self._window_size())
             self._took(done)
         error = outcomes[done] if done < len(window) else None
         return None if error is None else (window[done], error)
@@ -92,6 +95,7 @@ class Replayer:
         _, error = failure
         if not isinstance(error, Refusal):
             raise error
+        self._read_ahead = []
         await self._outbox.reject(stored, str(error))
 
     def _took(self, count: int) -> None:
