@@ -30,8 +30,9 @@ class ProducerLink:
     again that was restarted: it is abandoned then, and `connect` makes a new one.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, max_batch_bytes: int = MAX_BATCH_BYTES) -> None:
         self._settings = settings
+        self._max_batch_bytes = max_batch_bytes
         self._producer: AIOKafkaProducer | None = None
         self._connected = asyncio.Event()
         self._abandoned = asyncio.Event()
@@ -54,7 +55,7 @@ class ProducerLink:
             acks="all",
             enable_idempotence=True,
             linger_ms=LINGER_MS,
-            max_batch_size=MAX_BATCH_BYTES,
+            max_batch_size=self._max_batch_bytes,
             max_request_size=MAX_REQUEST_BYTES,
         )
         try:
