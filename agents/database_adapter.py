@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import structlog
+from faust.types import TP
 from mode import Service
 from mode.types import ServiceT
 
@@ -70,9 +71,7 @@ class DatabaseAdapter(Service):
         self._tally = MeteredTally(self._metrics, clock.now_us)
         self._schema_error: MigrationError | None = None
         self._writing: asyncio.Task[None] | None = None
-        subscription = Subscription(
-            settings.kafka_topic_prefix, settings.kafka_dlq_suffix, settings.adapter_extra_topics
-        )
+        subscription = Subscription(settings.topic, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
         max_share = settings.kafka_dlq_max_share if settings.kafka_enable_dlq else None
         self._sorter = Sorter(subscription, settings.kafka_dlq_suffix, max_share)
         self._source = RecordSource(
@@ -104,6 +103,10 @@ class DatabaseAdapter(Service):
         if self._schema_error is not None:
             return [f"database_adapter stopped: {self._schema_error}"]
         return [f"database_adapter stopped topic {topic}: {why}" for topic, why in self._sorter.stopped.items()]
+
+    def moving(self) -> list[TP]:
+        """Return the partitions that this worker's adapter should be working on: none while it waits or has stopped."""
+        return self._source.assigned() if self.status is Status.RUNNING else []
 
     def snapshot(self) -> dict[str, Any]:
         """Return status, stopped topics (name → why) and counters (database-adapter §8)."""
@@ -139,7 +142,13 @@ class DatabaseAdapter(Service):
         except MigrationError as error:
             self._schema_error = error
             log.critical("adapter_stopped", error=str(error))
-            self._alarm(AGENT, f"{AGENT} stopped: {error}", "Nothing is stored; all records wait in Kafka.")
+            self._alarms.raise_(
+                f"agent_stopped.{AGENT}",
+                "AGENT_STOPPED",
+                f"{AGENT} stopped: {error}",
+                impact="Nothing is stored; all records wait in Kafka.",
+                context={"agent": AGENT},
+            )
             return
         judged = self._sorter.judge(self._failures(rejected))
         await self._send([*work.bad, *judged.bad])
@@ -168,21 +177,12 @@ class DatabaseAdapter(Service):
             log.critical("adapter_topic_stopped", topic=topic, error=why)
             name = topic.removeprefix(self._settings.kafka_topic_prefix)
             self._metrics.adapter_topic_stopped.labels(name).set(1)
-            self._alarm(
-                f"{AGENT}.{name}",
+            self._alarms.raise_(
+                f"topic_stopped.{AGENT}.{topic}",
+                "TOPIC_STOPPED",
                 f"{AGENT} stopped topic {topic}: {why}",
-                "Its records wait in Kafka; the other topics go on.",
+                context={"agent": AGENT, "topic": topic},
             )
-
-    def _alarm(self, name: str, message: str, impact: str) -> None:
-        self._alarms.raise_(
-            f"agent.{name}",
-            "agent_stopped",
-            message,
-            impact=impact,
-            actions=["Mend what the message names, then restart the worker"],
-            context={"agent": AGENT},
-        )
 
     async def _timed_store(self, rows: Rows) -> dict[str, int]:
         with measured_query(self._metrics, "adapter_write", self._clock.monotonic):
@@ -197,4 +197,5 @@ class DatabaseAdapter(Service):
         if not writing.done():
             log.info("adapter_batch_abandoned")
             writing.cancel()
+            self._store.close()  # else the driver rolls back first, and waits for a database that may hang
             await asyncio.wait({writing})

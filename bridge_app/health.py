@@ -35,6 +35,14 @@ class Check(NamedTuple):
     reason: str | None = None
 
 
+class OutboxState(NamedTuple):
+    """What waits for Kafka, and why the outbox takes no more: it is full, or cannot be written; else None."""
+
+    pending: int = 0
+    full: str | None = None
+    unwritable: str | None = None
+
+
 class Facts(NamedTuple):
     """What the rest of the worker knows; each is asked whenever it is needed.
 
@@ -46,6 +54,7 @@ class Facts(NamedTuple):
     caught_up: Callable[[], bool]
     stopping: Callable[[], bool]
     stopped_agents: Callable[[], Sequence[str]]
+    outbox: Callable[[], OutboxState] = OutboxState
 
 
 def overall_status(checks: Mapping[str, Check], *, starting: bool, recovered: bool, stopped: Sequence[str]) -> str:
@@ -118,14 +127,15 @@ class Health(Service):
         checks = {name: check._asdict() for name, check in self.checks.items()}
         if "kafka" in checks:
             checks["kafka"]["connected"] = checks["kafka"]["status"] == HEALTHY
+        outbox = self._facts.outbox()
         if "outbox" in checks:
-            checks["outbox"]["pending"] = 0
+            checks["outbox"]["pending"] = outbox.pending
         return {
             "status": overall_status(
                 self.checks,
                 starting=self._starting,
                 recovered=self._recovered,
-                stopped=self._facts.stopped_agents(),
+                stopped=[*self._facts.stopped_agents(), *filter(None, (outbox.full, outbox.unwritable))],
             ),
             "service": SERVICE_NAME,
             "version": __version__,
@@ -142,7 +152,7 @@ class Health(Service):
             recovered=self._recovered,
             caught_up=self._caught_up,
             stopping=self._facts.stopping(),
-            stopped=self._facts.stopped_agents(),
+            stopped=[*self._facts.stopped_agents(), *filter(None, [self._facts.outbox().full])],
         )
         checks = self.checks
         critical = {name: checks[name].status for name in ("database", "kafka") if name in checks}

@@ -8,6 +8,7 @@ import asyncio
 import re
 import sys
 import uuid
+from functools import partial
 from typing import Any, NoReturn
 
 import uvloop
@@ -26,6 +27,8 @@ from bridge_app.effects.breakers import Breakers
 from bridge_app.effects.consul import ConsulRegistration
 from bridge_app.effects.guarded_reads import GuardedReads
 from bridge_app.effects.lag_meter import Group, LagMeter
+from bridge_app.effects.outbox.condition import Limits
+from bridge_app.effects.outbox.outbox import Outbox
 from bridge_app.effects.pattern_history import PatternHistory
 from bridge_app.effects.postgres import Postgres
 from bridge_app.effects.publisher import Publisher
@@ -33,10 +36,11 @@ from bridge_app.errors import PoisonRecord, SettingsError
 from bridge_app.events.decoding import decode
 from bridge_app.events.envelope import Identity
 from bridge_app.events.record import Record
-from bridge_app.health import HEALTHY, SERVICE_NAME, Facts, Health
+from bridge_app.health import HEALTHY, SERVICE_NAME, Facts, Health, OutboxState
+from bridge_app.kafka_clients import client_options
 from bridge_app.runtime.app import BridgeApp
-from bridge_app.runtime.loop_lag import LoopLag
 from bridge_app.runtime.view import TopicTail
+from bridge_app.runtime.watchdog import Watched
 from bridge_app.settings import Settings
 from bridge_app.web import breakers as breaker_routes
 from bridge_app.web import documents as document_routes
@@ -63,10 +67,7 @@ def create_app(settings: Settings, clock: Clock) -> BridgeApp:
     """Build the worker's app with all its agents, tables, services and routes. Nothing is started."""
     identity = Identity(SERVICE_NAME, __version__, settings.instance_id, settings.node_id, settings.environment)
     app = BridgeApp(settings, identity, clock=clock, logging_config=logs.configure(settings))
-    app.catalogue += topics.CATALOGUE
-    app.catalogue += [
-        topics.dead_letter_topic(topic, settings.kafka_dlq_suffix) for topic in topics.CATALOGUE if topic.dead_letters
-    ]
+    app.declare(topics.CATALOGUE, co_partitioned=topics.CO_PARTITIONED)
     _add_parts(app)
     return app
 
@@ -74,14 +75,21 @@ def create_app(settings: Settings, clock: Clock) -> BridgeApp:
 def _add_parts(app: BridgeApp) -> None:
     settings, clock = app.settings, app.clock
     postgres = Postgres(settings)
-    publisher = Publisher(settings, app.metrics)
-    alarms = app.alarms = Alarms(publisher.publish, app.identity, clock)
+    alarms = Alarms(lambda events: publisher.publish(events, is_extra=True), app.identity, clock)
+    app.raise_alarm = alarms.report
     breakers = Breakers(settings.breakers, metrics=app.metrics, alarms=alarms, clock=clock)
+    outbox = Outbox(
+        settings.data_dir / "outbox",
+        Limits(settings.outbox_max_events, settings.outbox_max_bytes),
+        clock=clock,
+        alarms=alarms,
+    )
+    publisher = Publisher(settings, app.metrics, breaker=breakers["kafka"], outbox=outbox, clock=clock, halt=app.halt)
     consul = ConsulRegistration(settings, breakers["consul"])
     adapter = DatabaseAdapter(settings, app.identity, postgres, clock, metrics=app.metrics, alarms=alarms)
     patterns = PatternView()
     tail = TopicTail(
-        bootstrap_servers=app.bootstrap_servers,
+        client_options=client_options(settings),
         topic=settings.topic(topics.INTELLIGENCE_PATTERNS.name),
         apply=_into(patterns),
         clock=clock,
@@ -90,30 +98,36 @@ def _add_parts(app: BridgeApp) -> None:
     answer_log = AnswerLog(settings, clock)
     _add_agents(app)
     health = Health(
-        {"database": postgres.probe, "kafka": publisher.probe, **({"consul": consul.probe} if consul.enabled else {})},
+        {
+            "database": postgres.probe,
+            "kafka": publisher.probe,
+            "outbox": publisher.probe_outbox,
+            **({"consul": consul.probe} if consul.enabled else {}),
+        },
         Facts(
             recovered=lambda: app.is_processing,
             caught_up=lambda: tail.caught_up and answer_log.caught_up,
             stopping=lambda: app.stopping,
-            stopped_agents=adapter.problems,
+            stopped_agents=lambda: [*app.problems(), *adapter.problems()],
+            outbox=lambda: OutboxState(outbox.pending, outbox.full_reason, outbox.unwritable_reason),
         ),
         instance_id=settings.instance_id,
         clock=clock,
-        disabled=["outbox", *([] if consul.enabled else ["consul"])],
+        disabled=[] if consul.enabled else ["consul"],
         breakers={"database": breakers["postgres"], "kafka": breakers["kafka"], "consul": breakers["consul"]},
     )
-    app.edge_services += [postgres, publisher, alarms, consul, health]
+    # The outbox, which the publisher opens, comes first: without it the worker must not take anything.
+    app.edge_services += [publisher, alarms, postgres, consul, health]
     app.inner_services += [tail, answer_log, adapter]
+    app.watched.append(Watched(settings.adapter_group, adapter.moving))
     _add_meters(app)
     reads = GuardedReads(postgres, breakers["postgres"], app.metrics, clock)
     _add_routes(app, health, publisher, patterns, reads, breakers, answer_log)
 
 
 def _add_meters(app: BridgeApp) -> None:
-    settings, monotonic = app.settings, app.clock.monotonic
-    lag = LoopLag(monotonic)
-    app.metrics.event_loop_lag.set_function(lag.longest)
-    stored = Subscription(settings.kafka_topic_prefix, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
+    settings = app.settings
+    stored = Subscription(settings.topic, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
 
     def groups() -> list[Group]:
         topics = sorted({topic for agent in app.step_agents for topic in agent.topics})
@@ -122,8 +136,7 @@ def _add_meters(app: BridgeApp) -> None:
             Group("adapter", settings.adapter_group, stored.pattern),
         ]
 
-    app.edge_services.append(lag)
-    app.inner_services.append(LagMeter(settings, groups, app.metrics, monotonic))
+    app.inner_services.append(LagMeter(settings, groups, app.metrics, app.clock.monotonic))
 
 
 def _add_agents(app: BridgeApp) -> None:
@@ -163,7 +176,8 @@ def _add_routes(
     idempotency = Idempotency(
         kept=answer_log.kept,
         catch_up=lambda: _catch_up(answer_log, health),
-        publish=publisher.publish,
+        # The effect has been accepted: there must be room for its record.
+        publish=partial(publisher.publish, is_extra=True),
         answers=answers,
         identity=app.identity,
         clock=clock,

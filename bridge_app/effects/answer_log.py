@@ -10,6 +10,7 @@ from bridge_app.domain.idempotency import KeptAnswers
 from bridge_app.errors import PoisonRecord
 from bridge_app.events.decoding import decode
 from bridge_app.events.record import Record
+from bridge_app.kafka_clients import client_options
 from bridge_app.runtime.view import TopicTail
 from bridge_app.settings import Settings
 from bridge_app.topics import HTTP_IDEMPOTENCY
@@ -24,7 +25,7 @@ class AnswerLog(TopicTail):
         ttl_seconds = settings.idempotency_ttl_hours * 3600
         self.kept = KeptAnswers(ttl_seconds=ttl_seconds, most_keys=settings.idempotency_max_keys)
         super().__init__(
-            bootstrap_servers=",".join(settings.kafka_bootstrap_servers),
+            client_options=client_options(settings),
             topic=settings.topic(HTTP_IDEMPOTENCY.name),
             apply=self._take_in,
             clock=clock,

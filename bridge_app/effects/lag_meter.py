@@ -1,7 +1,7 @@
 """Asks the broker how far behind the consumer groups are; Faust's own figures also count commits that failed."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import structlog
@@ -11,13 +11,14 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from bridge_app.domain.lag import PartitionLag
+from bridge_app.kafka_clients import client_options
 from bridge_app.metrics import Metrics
 from bridge_app.runtime.catalogue import partition_counts
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-EVERY_SECONDS = 5.0
+EVERY_SECONDS = 10.0
 REQUEST_MS = 5000
 
 
@@ -30,7 +31,7 @@ class Group(NamedTuple):
 
 
 class LagMeter(Service):
-    """Sets the gauges of lag every 5 s, of all partitions and not only of this worker's.
+    """Sets the gauges of lag every 10 s, of all partitions and not only of this worker's.
 
     A partition without a committed offset counts from the beginning. While Kafka is away the gauges keep their values.
     """
@@ -48,6 +49,7 @@ class LagMeter(Service):
         self._groups = groups
         self._metrics = metrics
         self._monotonic = monotonic
+        self._located: set[str] = set()
         self._lags: dict[tuple[str, TopicPartition], PartitionLag] = {}
 
     @Service.task
@@ -60,13 +62,12 @@ class LagMeter(Service):
             await self.sleep(EVERY_SECONDS)
 
     async def _measure_while_connected(self) -> None:
-        servers = list(self._settings.kafka_bootstrap_servers)
+        options = client_options(self._settings)
         client_id = f"{self._settings.node_id}-lag"
-        admin = AIOKafkaAdminClient(bootstrap_servers=servers, client_id=client_id, request_timeout_ms=REQUEST_MS)
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=servers, client_id=client_id, group_id=None, request_timeout_ms=REQUEST_MS
-        )
+        admin = AIOKafkaAdminClient(**options, client_id=client_id, request_timeout_ms=REQUEST_MS)
+        consumer = AIOKafkaConsumer(**options, client_id=client_id, group_id=None, request_timeout_ms=REQUEST_MS)
         try:
+            self._located.clear()
             await admin.start()
             await consumer.start()
             while not self.should_stop:
@@ -81,12 +82,19 @@ class LagMeter(Service):
         wanted = re.compile(group.pattern)
         names = [name for name in await admin.list_topics() if wanted.fullmatch(name)]
         counts = await partition_counts(admin, names)
+        await self._locate(consumer, counts)
         partitions = [TopicPartition(name, number) for name, count in counts.items() for number in range(count)]
         found = await admin.list_consumer_group_offsets(group.group_id)
         committed = {tp: meta.offset for tp, meta in found.items() if meta.offset >= 0}
         fresh = [tp for tp in partitions if tp not in committed]
         committed |= await consumer.beginning_offsets(fresh) if fresh else {}
         self._set(group, committed, await consumer.end_offsets(partitions) if partitions else {})
+
+    async def _locate(self, consumer: AIOKafkaConsumer, names: Iterable[str]) -> None:
+        """Let the client find the leaders of new topics: it takes 0.1 s for each, and many at once are too late."""
+        for name in set(names) - self._located:
+            await consumer.end_offsets([TopicPartition(name, 0)])
+            self._located.add(name)
 
     def _set(self, group: Group, committed: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> None:
         now = self._monotonic()

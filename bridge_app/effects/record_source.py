@@ -12,11 +12,13 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
+from faust.types import TP
 from mode import Service
 
 from bridge_app.domain.database_adapter.sorting import Reading
 from bridge_app.effects.intake import Intake
 from bridge_app.events.record import Record
+from bridge_app.kafka_clients import client_options
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -98,6 +100,12 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
         self._stopped_topics.add(topic)
         self._pause_stopped()
 
+    def assigned(self) -> list[TP]:
+        """Return the partitions that this worker has, but for those of stopped topics."""
+        if self._consumer is None or not self.has_assignment:
+            return []
+        return [TP(*tp) for tp in self._consumer.assignment() if tp.topic not in self._stopped_topics]
+
     def partitions_of(self, topic: str) -> int:
         """Return how many partitions a consumed topic has."""
         found = self._consumer.partitions_for_topic(topic) if self._consumer else None
@@ -144,7 +152,7 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
 
     async def _join(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=list(self._settings.kafka_bootstrap_servers),
+            **client_options(self._settings),
             client_id=f"{self._settings.node_id}-adapter",
             group_id=self._settings.adapter_group,
             auto_offset_reset="earliest",

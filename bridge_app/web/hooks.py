@@ -17,7 +17,7 @@ from bridge_app.web.bodies import read_json
 from bridge_app.web.context import RequestContext, context_of
 from bridge_app.web.idempotency import Idempotency
 from bridge_app.web.limits import Turns
-from bridge_app.web.meter import VALIDATED, note_hook
+from bridge_app.web.meter import BUFFERED, VALIDATED, note_hook
 from bridge_app.web.queries import flag
 from bridge_app.web.views import View
 
@@ -27,9 +27,12 @@ Analyse = Callable[[Event], dict[str, Any]]
 
 
 class Publish(Protocol):
-    """Returns when every event is durable; raises ServiceUnavailable or PayloadTooLarge when none is accepted."""
+    """Returns when every event is durable: True when Kafka has acknowledged it, False when the outbox has it.
 
-    def __call__(self, events: Sequence[tuple[str, Event]]) -> Awaitable[None]: ...
+    Raises a RequestError when it is accepted by neither.
+    """
+
+    def __call__(self, events: Sequence[tuple[str, Event]]) -> Awaitable[bool]: ...
 
 
 class HookReceiver:
@@ -67,21 +70,24 @@ class HookReceiver:
             note.status = VALIDATED
         event = accept(route, body, self._arrival(context))
         if dry_run:
-            return self._answer(request, event, dry_run=True)
+            return self._answer(request, event, "validated", is_published=False)
 
         async def publish_and_answer() -> web.Response:
             async with self._turns.turn():
-                await self._publish([(route.topic, event)])
-            return self._answer(request, event, dry_run=False)
+                is_published = await self._publish([(route.topic, event)])
+            if not is_published:
+                note.status = BUFFERED
+            status = "completed" if is_published else "buffered"
+            return self._answer(request, event, status, is_published=is_published)
 
         return await self._idempotency.once(request, publish_and_answer)
 
-    def _answer(self, request: web.Request, event: Event, *, dry_run: bool) -> web.Response:
+    def _answer(self, request: web.Request, event: Event, status: str, *, is_published: bool) -> web.Response:
         data = {
-            "hook_id": None if dry_run else hook_id(event.event_id),
+            "hook_id": None if status == "validated" else hook_id(event.event_id),
             "correlation_id": event.correlation_id,
-            "processing_status": "validated" if dry_run else "completed",
-            "event_published": not dry_run,
+            "processing_status": status,
+            "event_published": is_published,
             "intelligence_analysis": self._analysis(event),
             "processing_time_ms": self._answers.elapsed_ms(context_of(request)),
         }

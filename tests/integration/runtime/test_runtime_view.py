@@ -35,7 +35,7 @@ async def tailing(kafka: str, topic: str) -> AsyncIterator[tuple[TopicTail, list
     def apply(record: Record) -> None:
         seen.append(record.value)
 
-    tail = TopicTail(bootstrap_servers=kafka, topic=topic, apply=apply, clock=SystemClock())
+    tail = TopicTail(client_options={"bootstrap_servers": kafka}, topic=topic, apply=apply, clock=SystemClock())
     await tail.start()
     try:
         yield tail, seen

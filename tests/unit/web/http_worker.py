@@ -54,6 +54,7 @@ class Worker:
         self.clock = ManualClock()
         self.published: list[tuple[str, Event]] = []
         self.recorded: list[tuple[str, Event]] = []
+        self.kafka_answers = True
         self.refusal: RequestError | None = None
         self.record_refusal: RequestError | None = None
         #: Publications wait for the gate; so many do at the moment.
@@ -120,13 +121,14 @@ class Worker:
             raise self.record_refusal
         self.recorded += events
 
-    async def _publish(self, events: Sequence[tuple[str, Event]]) -> None:
+    async def _publish(self, events: Sequence[tuple[str, Event]]) -> bool:
         self.waiting += 1
         await self.gate.wait()
         self.waiting -= 1
         if self.refusal is not None:
             raise self.refusal
         self.published += events
+        return self.kafka_answers
 
     def _analyse(self, event: Event) -> dict[str, Any]:
         if isinstance(self.analysis, Exception):
