@@ -51,7 +51,8 @@ def asyncapi(settings: Settings) -> Schema:
         sent = [one.event_type for one in MESSAGES if one.topic == topic.name]
         received = [*(sent or [ANY_EVENT]), *_hooks_of(topic)]
         channels[topic.name] = _channel(topic, settings, received)
-        operations[f"receive-{topic.name}"] = _operation("receive", topic.name, received)
+        if topic.stored:
+            operations[f"receive-{topic.name}"] = _operation("receive", topic.name, received)
         if sent:
             operations[f"send-{topic.name}"] = _operation("send", topic.name, sent)
         if topic.dead_letters:
@@ -69,7 +70,7 @@ def asyncapi(settings: Settings) -> Schema:
 
 
 def _channel(topic: Topic, settings: Settings, messages: Iterable[str]) -> Schema:
-    configuration: Schema = {"cleanup.policy": ["compact"] if topic.compacted else ["delete"]}
+    configuration: Schema = {"cleanup.policy": topic.cleanup_policy.split(",")}
     if topic.retention is not None:
         configuration["retention.ms"] = topic.retention * 1000
     kafka = {

@@ -86,8 +86,17 @@ def test_every_public_topic_has_a_channel_and_one_for_its_dead_letters() -> None
     expected = {topic.name for topic in topics.PUBLIC}
     expected |= {topics.dead_letter_topic(topic).name for topic in topics.PUBLIC if topic.dead_letters}
     assert set(document()["channels"]) == expected
-    used = {operation["channel"]["$ref"].rpartition("/")[2] for operation in document()["operations"].values()}
-    assert used == expected
+
+
+def test_what_the_adapter_stores_is_read_and_every_dead_letter_is_sent() -> None:
+    done = {
+        (operation["action"], operation["channel"]["$ref"].rpartition("/")[2])
+        for operation in document()["operations"].values()
+    }
+    assert {name for action, name in done if action == "receive"} == {one.name for one in topics.PUBLIC if one.stored}
+    sent = {message.topic for message in MESSAGES}
+    letters = {topics.dead_letter_topic(topic).name for topic in topics.PUBLIC if topic.dead_letters}
+    assert {name for action, name in done if action == "send"} == sent | letters
 
 
 def test_addresses_and_bindings_are_those_of_the_deployment(make_settings: Callable[..., Settings]) -> None:
