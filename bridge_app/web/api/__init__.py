@@ -2,10 +2,12 @@
 
     operation   how a view says what it takes and answers: `@describe(Operation(...))` on its method
     answers     the types of the wrapper around every JSON answer
-    health, hooks, intelligence, documents
+    failures    the answers to what goes wrong, made of the error tree
+    health, metrics, breakers, hooks, intelligence, documents
                 the operations of a domain's views and the types of their answers
     openapi     GET /openapi.json, made of the router's views
-    messages    the events the bridge sends and takes
+    payloads    the types of what events carry
+    messages    the events the bridge sends, with their topics
     asyncapi    GET /asyncapi.json, made of the topic catalogue and the messages
     examples    what the documents show, made by the code that runs
 

@@ -13,7 +13,8 @@ from bridge_app.json_schema import Schema, of_types
 from bridge_app.settings import Settings
 from bridge_app.topics import Topic
 from bridge_app.web.api import examples
-from bridge_app.web.api.messages import DEAD_LETTER, MESSAGES, DeadLetter, Envelope, Message, StartTime
+from bridge_app.web.api.messages import DEAD_LETTER, MESSAGES, Message
+from bridge_app.web.api.payloads import DeadLetter, Envelope, StartTime
 
 DESCRIPTION = """\
 What travels over Kafka. Every event that the bridge sends is one JSON object in the same envelope; records of other \

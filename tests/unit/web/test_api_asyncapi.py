@@ -16,7 +16,8 @@ from bridge_app.json_schema import Schema
 from bridge_app.settings import Settings
 from bridge_app.web.api import examples
 from bridge_app.web.api.asyncapi import asyncapi
-from bridge_app.web.api.messages import DEAD_LETTER, MESSAGES, Envelope
+from bridge_app.web.api.messages import DEAD_LETTER, MESSAGES
+from bridge_app.web.api.payloads import Envelope
 from tests.unit.events.test_decoding_properties import EVENTS
 from tests.unit.records import record_of
 from tests.unit.schemas import check, problems
