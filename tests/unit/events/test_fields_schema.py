@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bridge_app.domain.hook_schemas import body_schema
@@ -51,6 +51,7 @@ def _wider(inner: st.SearchStrategy[Rule]) -> st.SearchStrategy[Rule]:
 RULES: st.SearchStrategy[Rule] = st.recursive(LEAVES, _wider, max_leaves=5)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(rule=RULES, value=VALUES)
 def test_what_a_rule_accepts_its_schema_accepts_and_nothing_else(rule: Rule, value: Any) -> None:
     schema = rule.schema()
@@ -82,6 +83,7 @@ def test_a_rule_and_its_schema_have_the_same_bounds(rule: Rule, inside: list[Any
         assert (value in inside, not errors) == (accepts(rule.schema(), value),) * 2, value
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(rule=_objects(LEAVES), value=st.dictionaries(NAMES, SCALARS, max_size=6))
 def test_an_object_and_its_schema_agree_about_aliases_and_quantities(rule: Rule, value: Any) -> None:
     errors: Errors = []
@@ -89,6 +91,7 @@ def test_an_object_and_its_schema_agree_about_aliases_and_quantities(rule: Rule,
     assert accepts(rule.schema(), value) == (not errors), (rule.schema(), value, errors)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(text=st.from_regex(f"^{RFC3339}\\Z") | TEXTS | st.datetimes().map(str))
 def test_a_time_is_what_its_schema_says_if_the_date_exists(text: str) -> None:
     errors: Errors = []
@@ -142,6 +145,7 @@ def _bodies(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.topic)
+@settings(deadline=None)  # the machine may be busy
 @given(body=_bodies())
 def test_a_route_and_its_documented_body_agree(route: HookRoute, body: dict[str, Any]) -> None:
     assume(not list(unstorable(body)))

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -15,6 +16,7 @@ from bridge_app.events.envelope import Identity
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.settings import Settings
 
+ROOT = Path(__file__).parents[3]
 IDENTITY = Identity("omninode-bridge", "0.1.0", "i-1", "n-1", "test")
 #: Faust's settings that the environment can hold, by the name of the variable.
 BY_VARIABLE = {param.env_name: name for name, param in FaustSettings.SETTINGS.items() if param.env_name}
@@ -88,7 +90,13 @@ def test_conventions_8_what_faust_reads_when_it_is_imported_has_no_effect() -> N
 def _shown(extra: dict[str, str]) -> str:
     environ = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "VIRTUAL_ENV")}
     run = subprocess.run(
-        [sys.executable, "-c", SHOW], env={**environ, **extra}, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", SHOW],
+        cwd=ROOT,
+        env={**environ, **extra},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert run.returncode == 0, run.stderr
     return re.sub(r"0x[0-9a-f]+", "0x…", run.stdout)

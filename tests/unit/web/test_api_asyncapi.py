@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from bridge_app import topics
 from bridge_app.events.decoding import decode
@@ -109,6 +109,7 @@ def test_addresses_and_bindings_are_those_of_the_deployment(make_settings: Calla
     assert asyncapi(settings)["channels"]["hooks.service_lifecycle.dead"]["address"].endswith(".dead")
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(event=EVENTS)
 def test_what_is_sent_has_the_documented_envelope(event: Event) -> None:
     sent = msgspec.structs.replace(
