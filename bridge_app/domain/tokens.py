@@ -64,7 +64,7 @@ class Tokens:
             )
         except jwt.ExpiredSignatureError as error:
             raise TokenRefused("The token has expired") from error
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, ValueError) as error:  # ValueError: bytes of a header that are no text
             raise TokenRefused("The token is not valid") from error
         return _credential(claims)
 

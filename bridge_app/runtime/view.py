@@ -53,7 +53,7 @@ class TopicTail(Service):
         self._next: dict[TopicPartition, int] = {}
         self._target: dict[TopicPartition, int] | None = None
         self._moved = asyncio.Event()
-        self._ends: AIOKafkaConsumer | None = None
+        self._asker: AIOKafkaConsumer | None = None
         self._look: asyncio.Task[dict[TopicPartition, int] | None] | None = None
         self._looking = asyncio.Lock()
 
@@ -86,15 +86,32 @@ class TopicTail(Service):
     async def _look_at_ends(self) -> dict[TopicPartition, int] | None:
         async with self._looking:
             self._look = None  # what is acknowledged from here on may be missing in the answer
-            if self._ends is None:
+            if self.should_stop or not self._next:
                 return None
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
-                    ends: dict[TopicPartition, int] = await self._ends.end_offsets(list(self._next))
+                    return await self._ask_for_ends()
             except (KafkaError, OSError, TimeoutError) as error:
                 log.warning("view_ends_unknown", topic=self.topic, error=repr(error))
+                await self._forget_asker()
                 return None
-            return ends
+
+    async def _ask_for_ends(self) -> dict[TopicPartition, int]:
+        """Ask with a client of its own: behind a fetch that waits for records a connection answers nothing."""
+        if self._asker is None:
+            self._asker = AIOKafkaConsumer(**self._client_options, group_id=None)
+            await self._asker.start()
+        ends: dict[TopicPartition, int] = await self._asker.end_offsets(list(self._next))
+        return ends
+
+    async def _forget_asker(self) -> None:
+        asker, self._asker = self._asker, None
+        if asker is not None:
+            await asker.stop()
+
+    async def on_stop(self) -> None:
+        async with self._looking:
+            await self._forget_asker()
 
     def _is_at(self, ends: dict[TopicPartition, int]) -> bool:
         return all(self._next.get(tp, 0) >= end for tp, end in ends.items())
@@ -118,13 +135,9 @@ class TopicTail(Service):
             enable_auto_commit=False,
             auto_offset_reset="earliest",
         )
-        # Behind a fetch that waits for records, on the same connection, the broker answers nothing.
-        ends = AIOKafkaConsumer(**self._client_options, group_id=None)
         try:
             await consumer.start()
-            await ends.start()
             await self._seek(consumer, list(consumer.assignment()))
-            self._ends = ends
             while not self.should_stop:
                 for tp, records in (await consumer.getmany(timeout_ms=FETCH_WAIT_MS)).items():
                     for record in records:
@@ -132,8 +145,6 @@ class TopicTail(Service):
                     self._next[tp] = records[-1].offset + 1
                 self._tell_moved()
         finally:
-            self._ends = None
-            await ends.stop()
             await consumer.stop()
 
     def _tell_moved(self) -> None:

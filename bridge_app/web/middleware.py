@@ -80,7 +80,8 @@ def create_refusal(*, answers: Answers, clock: Clock, new_uuid: Callable[[], str
         elif isinstance(error, LineTooLong):
             refusal = headers_too_large()
         else:
-            log.info("request_unreadable", error=repr(error), remote=request.remote)
+            # The text of the error quotes what was sent, which may be a credential.
+            log.info("request_unreadable", error=type(error).__name__, remote=request.remote)
             refusal = MalformedBody("This is no HTTP request that the bridge reads")
         response = answers.failure(context, refusal)
         _stamp(response, context)

@@ -12,6 +12,8 @@ import pytest
 
 from bridge_app import __version__
 from bridge_app.settings import Settings
+from bridge_app.web import bodies, middleware, server
+from tests.unit.web.conftest import StartWorker
 from tests.unit.web.http_worker import MAX_BODY_BYTES, Worker
 
 ROUTE = "/hooks/service/lifecycle"
@@ -49,7 +51,17 @@ async def test_conventions_07_a_failure_has_code_message_details_and_trace(http:
 
 
 @pytest.mark.parametrize(
-    "traceparent", ["", "x", f"00-{'0' * 32}-b7ad6b7169203331-01", f"ff-{TRACE}-b7ad6b7169203331-01"]
+    "traceparent",
+    [
+        "",
+        "x",
+        f"00-{'0' * 32}-b7ad6b7169203331-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"ff-{TRACE}-b7ad6b7169203331-01",
+        f"00-{TRACE.upper()}-b7ad6b7169203331-01",
+        f"00-{TRACE}-b7ad6b7169203331-01-more",
+        f"00-{TRACE}-b7ad6b7169203331",
+    ],
 )
 async def test_a_malformed_traceparent_starts_a_new_trace(http: aiohttp.ClientSession, traceparent: str) -> None:
     response, _ = await call(http, "GET", "/health", headers={"traceparent": traceparent})
@@ -57,6 +69,15 @@ async def test_a_malformed_traceparent_starts_a_new_trace(http: aiohttp.ClientSe
     trace_id = response.headers["traceparent"].split("-")[1]
     assert len(trace_id) == 32
     assert trace_id not in ("0" * 32, TRACE)
+
+
+@pytest.mark.parametrize("traceparent", [f"00-{TRACE}-b7ad6b7169203331-00", f"01-{TRACE}-b7ad6b7169203331-01-more"])
+async def test_a_trace_goes_on_unsampled_and_in_a_later_version(http: aiohttp.ClientSession, traceparent: str) -> None:
+    response, _ = await call(http, "GET", "/health", headers={"traceparent": traceparent})
+
+    _, trace_id, parent, _ = response.headers["traceparent"].split("-")
+    assert trace_id == TRACE
+    assert parent != "b7ad6b7169203331"
 
 
 @pytest.mark.parametrize("request_id", ["", "x" * 256])
@@ -226,6 +247,70 @@ async def test_a_connection_that_sends_half_a_request_holds_up_nobody(
     assert response.status == 200
     writer.close()
     await writer.wait_closed()
+
+
+async def test_conventions_08_a_body_that_does_not_come_in_time_is_given_up(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "SEND_SECONDS", 0.05)
+
+    status, head, body = await raw(
+        worker, b"POST " + ROUTE.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"
+    )
+
+    assert (status, orjson.loads(body)["error"]["code"]) == (400, "MALFORMED_BODY")
+    assert b"\r\nConnection: close\r\n" in head
+
+
+async def test_a_request_that_is_not_handled_in_time_is_503(
+    worker: Worker, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(middleware, "HANDLING_SECONDS", 0.05)
+    worker.gate.clear()
+    info = {"name": "s", "version": "1", "instance_id": "i"}
+
+    response, answer = await call(http, "POST", ROUTE, json={"hook_type": "service_started", "service_info": info})
+
+    assert (response.status, answer["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert response.headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /health HTTP/1.1\r\nHost: x\r\n"])
+async def test_a_connection_that_sends_no_request_is_closed(
+    start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.05)
+    worker = await start_worker()
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(worker.url.rpartition(":")[2]))
+    writer.write(sent)
+
+    async with asyncio.timeout(10):
+        assert await reader.read() == b""
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (b"9223372036854775807", 200),
+        (b"-9223372036854775808", 200),
+        (b"9223372036854775808", 422),
+        (b"-9223372036854775809", 422),
+        (b"1e308", 200),
+        (b"1e309", 422),
+    ],
+)
+async def test_conventions_08_numbers_of_64_bits_are_taken(
+    http: aiohttp.ClientSession, number: bytes, status: int
+) -> None:
+    body = b'{"hook_type":"service_started","service_info":{"name":"s","version":"1","instance_id":"i","x":%b}}'
+
+    response, answer = await call(http, "POST", ROUTE, data=body % number, headers=JSON)
+
+    assert response.status == status
+    if status == 422:
+        assert answer["error"]["details"]["errors"][0]["path"] == "$.service_info.x"
 
 
 async def test_a_body_that_is_not_encoded_as_it_says_is_malformed(http: aiohttp.ClientSession) -> None:
