@@ -5,8 +5,10 @@ process with exit code 2 and one line that names the variable.
 """
 
 import asyncio
+import re
 import sys
 import uuid
+from functools import partial
 from typing import Any, NoReturn
 
 import uvloop
@@ -15,11 +17,19 @@ from agents import intelligence as intelligence_agents
 from agents.database_adapter import DatabaseAdapter
 from bridge_app import __version__, logs, topics
 from bridge_app.clock import Clock, SystemClock
+from bridge_app.domain.database_adapter.subscription import Subscription
 from bridge_app.domain.intelligence.baselines import BaselineView
 from bridge_app.domain.intelligence.detectors import DetectorConfig, Detectors
 from bridge_app.domain.intelligence.immediate import Views, analyse
 from bridge_app.domain.intelligence.patterns import PatternView
+from bridge_app.effects.alarms import Alarms
+from bridge_app.effects.answer_log import AnswerLog
+from bridge_app.effects.breakers import Breakers
 from bridge_app.effects.consul import ConsulRegistration
+from bridge_app.effects.guarded_reads import GuardedReads
+from bridge_app.effects.lag_meter import Group, LagMeter
+from bridge_app.effects.outbox.condition import Limits
+from bridge_app.effects.outbox.outbox import Outbox
 from bridge_app.effects.pattern_history import PatternHistory
 from bridge_app.effects.postgres import Postgres
 from bridge_app.effects.publisher import Publisher
@@ -27,30 +37,38 @@ from bridge_app.errors import PoisonRecord, SettingsError
 from bridge_app.events.decoding import decode
 from bridge_app.events.envelope import Identity
 from bridge_app.events.record import Record
-from bridge_app.health import SERVICE_NAME, Facts, Health
+from bridge_app.health import HEALTHY, SERVICE_NAME, Facts, Health, OutboxState
+from bridge_app.kafka_clients import client_options
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.runtime.view import TopicTail
+from bridge_app.runtime.watchdog import Watched
 from bridge_app.settings import Settings
+from bridge_app.web import breakers as breaker_routes
+from bridge_app.web import documents as document_routes
 from bridge_app.web import health as health_routes
 from bridge_app.web import hooks as hook_routes
 from bridge_app.web import intelligence as intelligence_routes
+from bridge_app.web import metrics as metrics_routes
 from bridge_app.web.answers import Answers
-from bridge_app.web.middleware import create_middleware
-from bridge_app.web.server import BridgeWeb
+from bridge_app.web.assembly import web_factory
+from bridge_app.web.idempotency import Idempotency
+from bridge_app.web.limits import Turns
+from bridge_app.web.meter import create_meter
 from tables import intelligence as intelligence_tables
 
 #: How far back a worker reads patterns into its view when it starts, in seconds.
 PATTERN_VIEW_SECONDS = 24 * 3600
+#: How long a request with a new idempotency key may wait for what other workers have just answered.
+CATCH_UP_SECONDS = 0.5
+#: Hook posts in flight per `HOOK_WORKERS`.
+HOOKS_PER_WORKER = 100
 
 
 def create_app(settings: Settings, clock: Clock) -> BridgeApp:
     """Build the worker's app with all its agents, tables, services and routes. Nothing is started."""
     identity = Identity(SERVICE_NAME, __version__, settings.instance_id, settings.node_id, settings.environment)
     app = BridgeApp(settings, identity, clock=clock, logging_config=logs.configure(settings))
-    app.catalogue += topics.CATALOGUE
-    app.catalogue += [
-        topics.dead_letter_topic(topic, settings.kafka_dlq_suffix) for topic in topics.CATALOGUE if topic.dead_letters
-    ]
+    app.declare(topics.CATALOGUE, co_partitioned=topics.CO_PARTITIONED)
     _add_parts(app)
     return app
 
@@ -58,39 +76,74 @@ def create_app(settings: Settings, clock: Clock) -> BridgeApp:
 def _add_parts(app: BridgeApp) -> None:
     settings, clock = app.settings, app.clock
     postgres = Postgres(settings)
-    publisher = Publisher(settings)
-    consul = ConsulRegistration(settings)
-    adapter = DatabaseAdapter(settings, app.identity, postgres, clock)
+    alarms = Alarms(lambda events: publisher.publish(events, is_extra=True), app.identity, clock)
+    app.raise_alarm = alarms.report
+    breakers = Breakers(settings.breakers, metrics=app.metrics, alarms=alarms, clock=clock)
+    outbox = Outbox(
+        settings.data_dir / "outbox",
+        Limits(settings.outbox_max_events, settings.outbox_max_bytes),
+        clock=clock,
+        alarms=alarms,
+    )
+    publisher = Publisher(settings, app.metrics, breaker=breakers["kafka"], outbox=outbox, clock=clock, halt=app.halt)
+    consul = ConsulRegistration(settings, breakers["consul"])
+    adapter = DatabaseAdapter(settings, app.identity, postgres, clock, metrics=app.metrics, alarms=alarms)
     views = Views(PatternView(), BaselineView())
     tail = TopicTail(
-        bootstrap_servers=app.bootstrap_servers,
+        client_options=client_options(settings),
         topic=settings.topic(topics.INTELLIGENCE_PATTERNS.name),
         apply=_into(views.patterns),
         clock=clock,
         since_seconds=PATTERN_VIEW_SECONDS,
     )
     baseline_tail = TopicTail(
-        bootstrap_servers=app.bootstrap_servers,
+        client_options=client_options(settings),
         topic=settings.topic(topics.INTELLIGENCE_BASELINES.name),
         apply=_into_baselines(views.baselines),
         clock=clock,
     )
+    answer_log = AnswerLog(settings, clock)
     _add_agents(app)
     health = Health(
-        {"database": postgres.probe, "kafka": publisher.probe, **({"consul": consul.probe} if consul.enabled else {})},
+        {
+            "database": postgres.probe,
+            "kafka": publisher.probe,
+            "outbox": publisher.probe_outbox,
+            **({"consul": consul.probe} if consul.enabled else {}),
+        },
         Facts(
             recovered=lambda: app.is_processing,
-            caught_up=lambda: tail.caught_up and baseline_tail.caught_up,
+            caught_up=lambda: tail.caught_up and baseline_tail.caught_up and answer_log.caught_up,
             stopping=lambda: app.stopping,
-            stopped_agents=adapter.problems,
+            stopped_agents=lambda: [*app.problems(), *adapter.problems()],
+            outbox=lambda: OutboxState(outbox.pending, outbox.full_reason, outbox.unwritable_reason),
         ),
         instance_id=settings.instance_id,
         clock=clock,
-        disabled=["outbox", *([] if consul.enabled else ["consul"])],
+        disabled=[] if consul.enabled else ["consul"],
+        breakers={"database": breakers["postgres"], "kafka": breakers["kafka"], "consul": breakers["consul"]},
     )
-    app.edge_services += [postgres, publisher, consul, health]
-    app.inner_services += [tail, baseline_tail, adapter]
-    _add_routes(app, health, publisher, views, postgres)
+    # The outbox, which the publisher opens, comes first: without it the worker must not take anything.
+    app.edge_services += [publisher, alarms, postgres, consul, health]
+    app.inner_services += [tail, baseline_tail, answer_log, adapter]
+    app.watched.append(Watched(settings.adapter_group, adapter.moving))
+    _add_meters(app)
+    reads = GuardedReads(postgres, breakers["postgres"], app.metrics, clock)
+    _add_routes(app, health, publisher, views, reads, breakers, answer_log)
+
+
+def _add_meters(app: BridgeApp) -> None:
+    settings = app.settings
+    stored = Subscription(settings.topic, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
+
+    def groups() -> list[Group]:
+        topics = sorted({topic for agent in app.step_agents for topic in agent.topics})
+        return [
+            Group("agents", settings.app_id, "|".join(map(re.escape, topics))),
+            Group("adapter", settings.adapter_group, stored.pattern),
+        ]
+
+    app.inner_services.append(LagMeter(settings, groups, app.metrics, app.clock.monotonic))
 
 
 def _add_agents(app: BridgeApp) -> None:
@@ -108,17 +161,35 @@ def _add_agents(app: BridgeApp) -> None:
     intelligence_agents.detect(app, detectors, intelligence_tables.series(app))
 
 
-def _add_routes(app: BridgeApp, health: Health, publisher: Publisher, views: Views, postgres: Postgres) -> None:
+def _add_routes(
+    app: BridgeApp,
+    health: Health,
+    publisher: Publisher,
+    views: Views,
+    reads: GuardedReads,
+    breakers: Breakers,
+    answer_log: AnswerLog,
+) -> None:
     settings, clock = app.settings, app.clock
     answers = Answers(clock)
-
-    def new_web(faust_app: Any) -> BridgeWeb:
-        middleware = create_middleware(answers=answers, clock=clock, new_uuid=_new_uuid, stopping=lambda: app.stopping)
-        return BridgeWeb(
-            faust_app, middlewares=[middleware], max_body_bytes=settings.http_max_body_bytes, halt=app.halt
-        )
-
-    app.new_web = new_web
+    app.new_web = web_factory(
+        settings,
+        answers=answers,
+        clock=clock,
+        new_uuid=_new_uuid,
+        stopping=lambda: app.stopping,
+        halt=app.halt,
+        outermost=[create_meter(app.metrics, clock.monotonic)],
+    )
+    idempotency = Idempotency(
+        kept=answer_log.kept,
+        catch_up=lambda: _catch_up(answer_log, health),
+        # The effect has been accepted: there must be room for its record.
+        publish=partial(publisher.publish, is_extra=True),
+        answers=answers,
+        identity=app.identity,
+        clock=clock,
+    )
     receiver = hook_routes.HookReceiver(
         answers=answers,
         publish=publisher.publish,
@@ -126,13 +197,24 @@ def _add_routes(app: BridgeApp, health: Health, publisher: Publisher, views: Vie
         identity=app.identity,
         clock=clock,
         new_uuid=_new_uuid,
+        idempotency=idempotency,
+        turns=Turns(settings.hook_workers * HOOKS_PER_WORKER),
     )
-    history = PatternHistory(postgres, topic=settings.topic(topics.INTELLIGENCE_PATTERNS.name))
+    history = PatternHistory(reads, topic=settings.topic(topics.INTELLIGENCE_PATTERNS.name))
     health_routes.register(app, health, answers)
+    metrics_routes.register(app, app.metrics)
+    breaker_routes.register(app, breakers, answers=answers, clock=clock, instance_id=settings.instance_id)
     hook_routes.register(app, receiver)
+    document_routes.register(app, settings)
     intelligence_routes.register(
         app, view=views.patterns, baselines=views.baselines, history=history, answers=answers, clock=clock
     )
+
+
+async def _catch_up(answer_log: AnswerLog, health: Health) -> None:
+    """Let a worker learn what the others have just answered, unless Kafka is known to be away."""
+    if health.checks["kafka"].status == HEALTHY:
+        await answer_log.catch_up(CATCH_UP_SECONDS)
 
 
 def _into(patterns: PatternView) -> Any:

@@ -8,6 +8,7 @@ tool_execution      a tool was executed
 
 from bridge_app.domain.hooks.acceptance import (
     CORRELATION_HINT,
+    CORRELATION_PATTERN,
     Arrival,
     HookRoute,
     HookType,
@@ -23,6 +24,7 @@ ROUTES = (LIFECYCLE, TOOL_REGISTRATION, TOOL_EXECUTION)
 
 __all__ = [
     "CORRELATION_HINT",
+    "CORRELATION_PATTERN",
     "LIFECYCLE",
     "ROUTES",
     "TOOL_EXECUTION",
