@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from bridge_app.events.envelope import Outgoing
+from bridge_app.kafka_clients import client_options
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -50,7 +51,7 @@ class ProducerLink:
             ConnectionError: no broker answers.
         """
         producer = AIOKafkaProducer(
-            bootstrap_servers=",".join(self._settings.kafka_bootstrap_servers),
+            **client_options(self._settings),
             client_id=f"{self._settings.app_id}-web",
             acks="all",
             enable_idempotence=True,
