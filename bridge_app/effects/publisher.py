@@ -151,6 +151,7 @@ class Publisher(Service):
         self._background = [self.add_future(self._keep_connected()), self.add_future(self._keep_replaying())]
 
     async def on_stop(self) -> None:
+        # They sleep by asyncio: a sleep of `mode` that meets the stop swallows the cancellation.
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -244,7 +245,7 @@ class Publisher(Service):
     # -- in the background
 
     async def _keep_connected(self) -> None:
-        while not self.should_stop:
+        while True:
             await self._link.until_abandoned()
             is_told = False
             while not self._link.is_connected:
@@ -255,20 +256,20 @@ class Publisher(Service):
                     if not is_told:
                         log.warning("publisher_waiting_for_kafka", error=repr(error))
                     is_told = True
-                    await self.sleep(RECONNECT_SECONDS)
+                    await asyncio.sleep(RECONNECT_SECONDS)
             log.info("publisher_connected")
 
     async def _keep_replaying(self) -> None:
         """Replay in another loop: in this one every window would wait for many turns of agents that are busy with what
         the windows before it brought.
         """
-        while not self.should_stop:
+        while True:
             await self._outbox.until_waiting()
             await self._link.until_connected()
             try:
                 permit = self._breaker.acquire()
             except CircuitOpenError:
-                await self.sleep(REFUSED_SECONDS)
+                await asyncio.sleep(REFUSED_SECONDS)
                 continue
             is_closed = self._breaker.snapshot().state is BreakerState.CLOSED
             try:
@@ -278,7 +279,7 @@ class Publisher(Service):
                 if isinstance(error, TimeoutError | KafkaError | ConnectionError):
                     permit.failure(error)
                 permit.ignore()  # a disk that fails says nothing about Kafka
-                await self.sleep(FAILED_SECONDS)
+                await asyncio.sleep(FAILED_SECONDS)
             else:
                 permit.success()
 
