@@ -20,7 +20,7 @@ from bridge_app.effects.outbox.outbox import Outbox
 from bridge_app.effects.outbox.replay import Replayer
 from bridge_app.effects.producer_link import MAX_REQUEST_BYTES, ProducerLink
 from bridge_app.effects.side_loop import SideLoop
-from bridge_app.effects.window_sender import WindowSender
+from bridge_app.effects.window_sender import CONNECT_SECONDS, WindowSender
 from bridge_app.errors import (
     CircuitOpenError,
     InternalError,
@@ -36,8 +36,6 @@ from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-#: A broker that takes longer to answer is as good as none (resilience §2).
-CONNECT_SECONDS = 1.0
 RECONNECT_SECONDS = 0.25
 #: How long the replay waits when it may not send, and when it failed.
 REFUSED_SECONDS = 0.05
@@ -250,6 +248,7 @@ class Publisher(Service):
             is_told = False
             while not self._link.is_connected:
                 try:
+                    await self._side.run(self._sender.connect())  # first: the replay begins when a probe succeeds
                     async with asyncio.timeout(CONNECT_SECONDS):
                         await self._link.connect()
                 except (ConnectionError, TimeoutError) as error:
