@@ -226,6 +226,8 @@ def _refuse(error: SettingsError) -> NoReturn:
 
 # Faust's worker makes its loop by the policy; without the `--loop` option this is where uvloop is chosen.
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+# How long a busy agent keeps the threads of the outbox from running: 5 ms by default, many times for each window.
+sys.setswitchinterval(0.001)
 try:
     app = create_app(Settings.from_environ(), SystemClock())
 except SettingsError as refused:
