@@ -24,8 +24,9 @@ class Cluster:
     async def stop(self) -> None:
         await self._admin.close()
 
-    async def create(self, topic: str, partitions: int) -> None:
-        response = await self._admin.create_topics([NewTopic(topic, partitions, 1)])
+    async def create(self, topic: str, partitions: int, **config: str) -> None:
+        configs = {name.replace("_", "."): value for name, value in config.items()}
+        response = await self._admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=configs)])
         for name, code, *_rest in response.topic_errors:
             if code:
                 raise for_code(code)(name)
