@@ -22,6 +22,7 @@ from bridge_app.effects.adapter_meter import AGENT, MeteredTally
 from bridge_app.effects.batch_writer import BatchWriter, Rejected
 from bridge_app.effects.dead_letter_sender import DeadLetterSender
 from bridge_app.effects.event_store import EventStore
+from bridge_app.effects.loss_watch import Loss
 from bridge_app.effects.postgres import Postgres
 from bridge_app.effects.query_meter import measured_query
 from bridge_app.effects.record_source import RecordSource
@@ -75,7 +76,13 @@ class DatabaseAdapter(Service):
         max_share = settings.kafka_dlq_max_share if settings.kafka_enable_dlq else None
         self._sorter = Sorter(subscription, settings.kafka_dlq_suffix, max_share)
         self._source = RecordSource(
-            settings, subscription.pattern, read=self._sorter.read, finish=self._finish, beacon=self.beacon
+            settings,
+            subscription.pattern,
+            read=self._sorter.read,
+            finish=self._finish,
+            assigned=self._metrics.rebalances.inc,
+            lost=self._lost,
+            beacon=self.beacon,
         )
         self._sender = DeadLetterSender(settings, self._source.partitions_of, self._tally.retried)
         self._store = EventStore(postgres)
@@ -183,6 +190,17 @@ class DatabaseAdapter(Service):
                 f"{AGENT} stopped topic {topic}: {why}",
                 context={"agent": AGENT, "topic": topic},
             )
+
+    def _lost(self, loss: Loss) -> None:
+        self._metrics.adapter_records_lost.inc(loss.records)
+        position = {**loss._asdict(), "records": loss.records}
+        log.critical("adapter_records_lost", **position)
+        self._alarms.raise_(
+            f"records_lost.{AGENT}.{loss.topic}.{loss.partition}.{loss.first}",
+            "RECORDS_LOST",
+            f"{loss.topic}-{loss.partition}: offsets {loss.first} to {loss.next - 1} were deleted unread",
+            context={"agent": AGENT, **position},
+        )
 
     async def _timed_store(self, rows: Rows) -> dict[str, int]:
         with measured_query(self._metrics, "adapter_write", self._clock.monotonic):

@@ -17,6 +17,7 @@ from mode import Service
 
 from bridge_app.domain.database_adapter.sorting import Reading
 from bridge_app.effects.intake import Intake
+from bridge_app.effects.loss_watch import Loss, LossWatch
 from bridge_app.events.record import Record
 from bridge_app.kafka_clients import client_options
 from bridge_app.settings import Settings
@@ -45,7 +46,8 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
     """Hands out batches of the topics whose names match `pattern`, as a dynamic member of a consumer group.
 
     `read` is called for each record as it is fetched. `finish` is awaited before partitions are given away: it must
-    end what is being written, in bounded time. It may still commit.
+    end what is being written, in bounded time. It may still commit. `assigned` is called when partitions have come,
+    `lost` for records that were deleted before they were read.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
         *,
         read: Callable[[Record], Reading],
         finish: Callable[[], Awaitable[None]],
+        assigned: Callable[[], None] = lambda: None,
+        lost: Callable[[Loss], None] = lambda loss: None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -62,6 +66,9 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
         self._pattern = re.compile(pattern)
         self._read_record = read
         self._finish = finish
+        self._on_assigned = assigned
+        self._losses = LossWatch(lost)
+        self._is_new = False
         self._consumer: AIOKafkaConsumer | None = None
         self._stopped_topics: set[str] = set()
         self._intake = Intake(
@@ -130,6 +137,8 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Called by aiokafka, with none of the partitions paused."""
         self.has_assignment = True
+        self._is_new = True
+        self._on_assigned()
         self.is_paused = False
         self._pause_stopped()
 
@@ -182,9 +191,16 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
                 continue
             # Polled while paused as well: a member that polls no more is expelled from the group.
             fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=min(room, CHUNK) or 1)
-            # No await up to here: these records belong to the assignment of this moment.
+            if self._is_new:
+                self._is_new = False
+                await self._losses.begin(consumer)
+                if self._is_new or not self.has_assignment:
+                    continue  # these records are of an assignment that is over, and come again
+            # No await up to here but for that: these records belong to the assignment of this moment.
             for records in fetched.values():
                 self._intake.add(map(self._read_record, records))
+            for tp, records in fetched.items():
+                await self._losses.note(consumer, tp, records[0].offset, records[-1].offset)
             await asyncio.sleep(0)  # getmany does not yield while there is something to be had
 
     def _room(self) -> int:

@@ -9,7 +9,7 @@ import asyncpg
 import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from agents.database_adapter import DatabaseAdapter
 from bridge_app.clock import SystemClock
@@ -55,6 +55,10 @@ class Bench:
         for acknowledgement in sent:
             await acknowledgement
 
+    async def delete_before(self, topic: str, partition: int, offset: int) -> None:
+        """Delete the records of a partition below an offset, as retention does."""
+        await self._admin.delete_records({TopicPartition(topic, partition): RecordsToDelete(offset)})
+
     async def count(self, table: str = "event_logs") -> int:
         try:
             return int(await self.sql.fetchval(f"SELECT count(*) FROM {table}"))
@@ -98,10 +102,10 @@ def altered(settings: Settings, **fields: Any) -> Settings:
 
 
 @asynccontextmanager
-async def run_adapter(settings: Settings) -> AsyncIterator[DatabaseAdapter]:
+async def run_adapter(settings: Settings, **options: Any) -> AsyncIterator[DatabaseAdapter]:
     """Run the adapter until the block ends; whatever made it crash fails the test."""
     postgres = Postgres(settings)
-    adapter = DatabaseAdapter(settings, IDENTITY, postgres, SystemClock())
+    adapter = DatabaseAdapter(settings, IDENTITY, postgres, SystemClock(), **options)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(postgres.stop)
         await postgres.start()
