@@ -28,6 +28,7 @@ from bridge_app.runtime.folder import claim
 from bridge_app.runtime.guard import Guard
 from bridge_app.runtime.lanes import Lanes
 from bridge_app.runtime.loop_watch import LoopLimits, LoopWatch
+from bridge_app.runtime.losses import Lost
 from bridge_app.runtime.process import BridgeWorker, end
 from bridge_app.runtime.producer import BatchProducer
 from bridge_app.runtime.recovery import ParkedTableManager
@@ -79,6 +80,8 @@ class BridgeApp(faust.App):
         self.co_partitioned: list[tuple[str, ...]] = []
         self.partition_counts: dict[str, int] = {}
         self.guard = Guard(settings.kafka_dlq_max_share if settings.kafka_enable_dlq else None)
+        #: Called with what was lost, to count it.
+        self.lost_observers: list[Callable[[Lost], None]] = []
         #: Publishes alarms.
         self.raise_alarm: Raise = log_only
         self.stopping = False
@@ -182,6 +185,13 @@ class BridgeApp(faust.App):
         """Return one line for each reason why an operator is needed; empty when none is."""
         refused = [f"Kafka refuses the credentials: {self.kafka_refusal}"] if self.kafka_refusal else []
         return [*refused, *self.guard.problems()]
+
+    def report_lost(self, lost: Lost) -> None:
+        """Tell of records that their topic dropped before they were read."""
+        log.critical("records_lost", **lost._asdict(), records=lost.records)
+        for observe in self.lost_observers:
+            observe(lost)
+        self.alarm(Alarm("RECORDS_LOST", str(lost), {**lost._asdict(), "records": lost.records}))
 
     def alarm(self, alarm: Alarm) -> None:
         """Tell operators, in the background."""

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 ASK_EVERY_SECONDS = 0.5
 LOOK_EVERY_SECONDS = 0.25
 #: Between two looks of this thread: longer, and the whole process stood still, which is the fence's to judge.
-FROZEN_SECONDS = 1.0
+FROZEN_SECONDS = 5.0
 #: How long the last words may take: the blocked loop may hold the log.
 LAST_WORDS_SECONDS = 5.0
 

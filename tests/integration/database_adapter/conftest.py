@@ -9,7 +9,7 @@ import asyncpg
 import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from agents.database_adapter import DatabaseAdapter
 from bridge_app.clock import SystemClock
@@ -85,6 +85,10 @@ class Bench:
             return await self.lag(topic, partitions) == 0
 
         await eventually(done, f"commit of all of {topic}")
+
+    async def delete_before(self, topic: str, partition: int, offset: int) -> None:
+        """Drop the records of a partition before an offset, as retention does."""
+        await self._admin.delete_records({TopicPartition(topic, partition): RecordsToDelete(before_offset=offset)})
 
     async def members(self) -> set[str]:
         """Return the ids of the members of the adapter's group."""
