@@ -1,7 +1,7 @@
 """The database adapter: every event of every public topic becomes rows in Postgres, each once."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,6 @@ from bridge_app.effects.adapter_meter import AGENT, MeteredTally
 from bridge_app.effects.batch_writer import BatchWriter, Rejected
 from bridge_app.effects.dead_letter_sender import DeadLetterSender
 from bridge_app.effects.event_store import EventStore
-from bridge_app.effects.loss_watch import Loss
 from bridge_app.effects.postgres import Postgres
 from bridge_app.effects.query_meter import measured_query
 from bridge_app.effects.record_source import RecordSource
@@ -30,11 +29,16 @@ from bridge_app.errors import MigrationError, PoisonRecord
 from bridge_app.events.envelope import Identity
 from bridge_app.events.record import Record
 from bridge_app.metrics import Metrics
+from bridge_app.runtime.losses import Lost
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 FINISH_SECONDS = 10.0
+
+
+def _tell_of_loss(lost: Lost) -> None:
+    log.critical("records_lost", **lost._asdict(), records=lost.records)
 
 
 class DatabaseAdapter(Service):
@@ -70,6 +74,8 @@ class DatabaseAdapter(Service):
         self._metrics = metrics or Metrics()
         self._alarms = alarms or NoAlarms()
         self._tally = MeteredTally(self._metrics, clock.now_us)
+        #: Called with what topics dropped before it was read.
+        self.lost: Callable[[Lost], None] = _tell_of_loss
         self._schema_error: MigrationError | None = None
         self._writing: asyncio.Task[None] | None = None
         subscription = Subscription(settings.topic, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
@@ -81,7 +87,7 @@ class DatabaseAdapter(Service):
             read=self._sorter.read,
             finish=self._finish,
             assigned=self._metrics.rebalances.inc,
-            lost=self._lost,
+            lost=self._records_lost,
             beacon=self.beacon,
         )
         self._sender = DeadLetterSender(settings, self._source.partitions_of, self._tally.retried)
@@ -110,6 +116,9 @@ class DatabaseAdapter(Service):
         if self._schema_error is not None:
             return [f"database_adapter stopped: {self._schema_error}"]
         return [f"database_adapter stopped topic {topic}: {why}" for topic, why in self._sorter.stopped.items()]
+
+    def _records_lost(self, lost: Lost) -> None:
+        self.lost(lost)
 
     def moving(self) -> list[TP]:
         """Return the partitions that this worker's adapter should be working on: none while it waits or has stopped."""
@@ -190,17 +199,6 @@ class DatabaseAdapter(Service):
                 f"{AGENT} stopped topic {topic}: {why}",
                 context={"agent": AGENT, "topic": topic},
             )
-
-    def _lost(self, loss: Loss) -> None:
-        self._metrics.adapter_records_lost.inc(loss.records)
-        position = {**loss._asdict(), "records": loss.records}
-        log.critical("adapter_records_lost", **position)
-        self._alarms.raise_(
-            f"records_lost.{AGENT}.{loss.topic}.{loss.partition}.{loss.first}",
-            "RECORDS_LOST",
-            f"{loss.topic}-{loss.partition}: offsets {loss.first} to {loss.next - 1} were deleted unread",
-            context={"agent": AGENT, **position},
-        )
 
     async def _timed_store(self, rows: Rows) -> dict[str, int]:
         with measured_query(self._metrics, "adapter_write", self._clock.monotonic):

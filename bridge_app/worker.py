@@ -95,6 +95,7 @@ def _add_parts(app: BridgeApp) -> None:
     )
     app.edge_services += [postgres, publisher, alarms, consul, health]
     app.inner_services += [tail, adapter]
+    adapter.lost = app.report_lost
     app.watched.append(Watched(settings.adapter_group, adapter.moving))
     _add_meters(app)
     reads = GuardedReads(postgres, breakers["postgres"], app.metrics, clock)

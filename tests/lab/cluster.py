@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.errors import GroupCoordinatorNotAvailableError, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.group import LeaveGroupRequest
 
@@ -35,6 +35,10 @@ class Cluster:
     async def delete(self, topic: str) -> None:
         await self._admin.delete_topics([topic])
         await eventually(lambda: self._has(topic, 0), f"{topic} is gone")
+
+    async def delete_before(self, tp: TopicPartition, offset: int) -> None:
+        """Drop the records of a partition before an offset, as retention does."""
+        await self._admin.delete_records({tp: RecordsToDelete(before_offset=offset)})
 
     async def clear(self, prefix: str) -> None:
         """Order the deletion of every topic under a prefix."""

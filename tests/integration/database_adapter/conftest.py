@@ -55,10 +55,6 @@ class Bench:
         for acknowledgement in sent:
             await acknowledgement
 
-    async def delete_before(self, topic: str, partition: int, offset: int) -> None:
-        """Delete the records of a partition below an offset, as retention does."""
-        await self._admin.delete_records({TopicPartition(topic, partition): RecordsToDelete(offset)})
-
     async def count(self, table: str = "event_logs") -> int:
         try:
             return int(await self.sql.fetchval(f"SELECT count(*) FROM {table}"))
@@ -89,6 +85,10 @@ class Bench:
             return await self.lag(topic, partitions) == 0
 
         await eventually(done, f"commit of all of {topic}")
+
+    async def delete_before(self, topic: str, partition: int, offset: int) -> None:
+        """Drop the records of a partition before an offset, as retention does."""
+        await self._admin.delete_records({TopicPartition(topic, partition): RecordsToDelete(before_offset=offset)})
 
     async def members(self) -> set[str]:
         """Return the ids of the members of the adapter's group."""

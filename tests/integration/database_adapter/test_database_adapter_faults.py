@@ -10,9 +10,7 @@ import pytest
 
 from agents.database_adapter import DatabaseAdapter
 from bridge_app.domain.database_adapter.tally import Status
-from bridge_app.metrics import Metrics
 from tests.integration.database_adapter.conftest import Bench, altered, run_adapter
-from tests.lab.guards import Heard
 from tests.lab.waiting import eventually
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -199,19 +197,3 @@ async def test_stop_finishes_the_batch_and_commits_it(bench: Bench, topic: str) 
     await bench.until_rows(51)
     assert await bench.lag(topic) == 0
     assert await bench.members() == set()
-
-
-async def test_records_that_retention_took_are_counted_and_told(bench: Bench, topic: str) -> None:
-    heard = Heard()
-    async with run_adapter(bench.settings):
-        await bench.send(topic, [event() for _ in range(3)])
-        await bench.until_rows(3)
-        await bench.until_committed(topic)
-    (partition,) = {int(row["partition"]) for row in await bench.sql.fetch('SELECT "partition" FROM event_logs')}
-    await bench.send(topic, [event() for _ in range(10)])
-    await bench.delete_before(topic, partition, 9)
-    metrics = Metrics()
-    async with run_adapter(bench.settings, metrics=metrics, alarms=heard):
-        await bench.until_rows(3 + 4)
-    assert metrics.registry.get_sample_value("bridge_adapter_records_lost_total") == 6
-    assert heard.told == [f"raised records_lost.database_adapter.{topic}.{partition}.3"]
