@@ -13,6 +13,8 @@
     queries     query parameters
     idempotency one effect and one answer per idempotency key
     views       the base of all views
+    api         what each view takes and answers, and the documents made of it
+    static      the files of the page /docs
 
 Each further module holds the views of one domain and has one `register(app, ...)`, which gets its dependencies.
 """

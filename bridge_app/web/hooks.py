@@ -11,6 +11,8 @@ from bridge_app.clock import Clock
 from bridge_app.domain.hooks import LIFECYCLE, Arrival, HookRoute, accept, hook_id, is_correlation_id
 from bridge_app.events.envelope import Event, Identity
 from bridge_app.web.answers import Answers
+from bridge_app.web.api import hooks as api
+from bridge_app.web.api.operation import describe
 from bridge_app.web.bodies import read_json
 from bridge_app.web.context import RequestContext, context_of
 from bridge_app.web.idempotency import Idempotency
@@ -121,5 +123,6 @@ def register(app: faust.App, receiver: HookReceiver) -> None:
     class LifecycleHook(View):
         """A service started, stopped, or changed its health."""
 
+        @describe(api.LIFECYCLE_HOOK)
         async def post(self, request: web.Request) -> web.Response:
             return await receiver.receive(request, LIFECYCLE)

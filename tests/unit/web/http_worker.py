@@ -13,8 +13,8 @@ from bridge_app.errors import RequestError, StartError
 from bridge_app.events.envelope import Event, Identity
 from bridge_app.health import Facts, Health
 from bridge_app.settings import Settings
+from bridge_app.web import documents, hooks
 from bridge_app.web import health as health_views
-from bridge_app.web import hooks
 from bridge_app.web.answers import Answers
 from bridge_app.web.assembly import web_factory
 from bridge_app.web.idempotency import Idempotency
@@ -109,6 +109,7 @@ class Worker:
         )
         hooks.register(self.app, receiver)
         health_views.register(self.app, self.health, answers)
+        documents.register(self.app, settings)
         self._register_defect()
         self._register_created(idempotency)
 

@@ -183,7 +183,7 @@ async def test_conventions_08_another_method_is_405_with_allow(
     assert response.headers["Allow"] == allow
 
 
-@pytest.mark.parametrize("path", ["/", "/router", "/table", "/tables", "/graph", "/stats", "/performance"])
+@pytest.mark.parametrize("path", ["/router", "/table", "/tables", "/graph", "/stats", "/performance"])
 async def test_faust_serves_no_pages_of_its_own(http: aiohttp.ClientSession, path: str) -> None:
     response, _ = await call(http, "GET", path)
 
