@@ -15,6 +15,7 @@ import rocksdict
 from faust.types import TP
 
 from bridge_app.errors import StateMismatch
+from bridge_app.runtime import damage
 from bridge_app.runtime.batches import BatchMessage, raw_batches
 from bridge_app.runtime.producer import Send
 from bridge_app.runtime.rows import RESERVED_PREFIX, WATERMARK_KEY, Row, RowCodec, Watermarks
@@ -88,19 +89,10 @@ class StateTable(faust.Table[bytes, bytes], Generic[S]):
         for key, data in self._database(partition).items():
             if not key.startswith(RESERVED_PREFIX) and key != SharedStore.offset_key:
                 yield key, self._codec.decode(data)
-        self._check_end(partition, key)
-
-    def _check_end(self, partition: int, last: bytes | None) -> None:
-        """RocksDB's iterator stops at a damaged block without a word: see whether it has been to the last key."""
-        iterator = self._database(partition).iter()
         try:
-            iterator.seek_to_last()
-            iterator.status()
-            complete = not iterator.valid() or iterator.key() == last
+            damage.check_last(self._database(partition), key)
         except Exception as error:  # RocksDB's have no type of their own
             raise self._shared_store.damaged(partition, error) from error
-        if not complete:
-            raise self._shared_store.damaged(partition, OSError(f"Corruption: nothing can be read behind {last!r}"))
 
     def set_aside(self, partition: int, reason: str) -> None:
         """Put the database of a partition out of the way: it contradicts its changelog, which is read anew."""
