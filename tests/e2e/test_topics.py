@@ -126,3 +126,23 @@ async def test_topics_read_beside_one_that_exists_get_its_partitions(
         for name in ("workflow.requests", "workflow.step_results", "workflow.requests.dlq"):
             assert len(await cluster.partitions(bridge.topic(name))) == 3, name
         assert await bridge.worker.terminate() == 0
+
+
+async def test_a_topic_at_its_limit_makes_health_unhealthy_which_names_agent_topic_and_error(
+    stack: Mapping[str, str], cluster: Cluster, tmp_path: Path
+) -> None:
+    async with deployment(stack, tmp_path, PORT, KAFKA_ENABLE_DLQ="false") as bridge:
+        bridge.worker.start()
+        await until_healthy(bridge)
+        topic = bridge.topic("hooks.service_lifecycle")
+        await cluster.send(topic, b"shop", b"no JSON")
+
+        async def both_stopped() -> bool:
+            data = (await bridge.get("/health"))[1]["data"]
+            return data["status"] == "unhealthy" and len(data["problems"]) == 2
+
+        await bridge.eventually(both_stopped, within=30)
+        problems = "\n".join((await bridge.get("/health"))[1]["data"]["problems"])
+        for agent in ("intelligence_observe", "database_adapter"):
+            assert f"{agent} stopped topic {topic}: INVALID_JSON" in problems
+        assert await bridge.worker.terminate() == 0
