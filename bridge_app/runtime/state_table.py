@@ -18,7 +18,7 @@ from bridge_app.errors import StateMismatch
 from bridge_app.runtime import damage
 from bridge_app.runtime.batches import BatchMessage, raw_batches
 from bridge_app.runtime.producer import Send
-from bridge_app.runtime.rows import RESERVED_PREFIX, WATERMARK_KEY, Row, RowCodec, Watermarks
+from bridge_app.runtime.rows import RESERVED_PREFIX, WATERMARK_KEY, Row, RowCodec, Watermarks, is_past
 from bridge_app.runtime.store import SharedStore
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class StateTable(faust.Table[bytes, bytes], Generic[S]):
         watermarks = {**before, message.topic: applied}
         self._search_graves(partition)
         graves = self._graves.setdefault(partition, {})
-        tombstones = [key for key, its in graves.items() if key not in rows and _is_past(its, before)]
+        tombstones = [key for key, its in graves.items() if key not in rows and is_past(its, before)]
         changes: list[tuple[bytes, bytes | None]] = [(key, None) for key in tombstones]
         encode = self._codec.encode
         changes += [(key, encode(row.watermarks, row.state)) for key, row in rows.items()]
@@ -248,8 +248,3 @@ class StateTable(faust.Table[bytes, bytes], Generic[S]):
                     f"ends at {end}: it was recreated; delete the changelog topic {self.changelog_topic_name} and the "
                     f"folder {self.app.conf.tabledir} to start over"
                 )
-
-
-def _is_past(grave: Watermarks, partition: Watermarks) -> bool:
-    """Whether no replay can meet the key any more: the partition's watermarks are past all that was applied to it."""
-    return all(offset <= partition.get(topic, -1) for topic, offset in grave.items())
