@@ -113,8 +113,9 @@ class Health(Service):
         return {name: dependency.check for name, dependency in self._dependencies.items()} | self._disabled
 
     def report(self) -> dict[str, Any]:
-        """Return the data of `/health`."""
+        """Return the data of `/health`; `problems` is there when something has stopped, one line each."""
         self._look()
+        problems = self._facts.stopped_agents()
         checks = {name: check._asdict() for name, check in self.checks.items()}
         if "kafka" in checks:
             checks["kafka"]["connected"] = checks["kafka"]["status"] == HEALTHY
@@ -125,7 +126,7 @@ class Health(Service):
                 self.checks,
                 starting=self._starting,
                 recovered=self._recovered,
-                stopped=self._facts.stopped_agents(),
+                stopped=problems,
             ),
             "service": SERVICE_NAME,
             "version": __version__,
@@ -133,6 +134,7 @@ class Health(Service):
             "timestamp": format_us(self._clock.now_us()),
             "uptime_seconds": round(self._clock.monotonic() - self._born, 3),
             "checks": checks,
+            **({"problems": list(problems)} if problems else {}),
         }
 
     def readiness(self) -> dict[str, Any]:
