@@ -122,12 +122,13 @@ class Health(Service):
         return {name: dependency.check for name, dependency in self._dependencies.items()} | self._disabled
 
     def report(self) -> dict[str, Any]:
-        """Return the data of `/health`."""
+        """Return the data of `/health`; `problems` is there when something has stopped, one line each."""
         self._look()
+        outbox = self._facts.outbox()
+        problems = [*self._facts.stopped_agents(), *filter(None, (outbox.full, outbox.unwritable))]
         checks = {name: check._asdict() for name, check in self.checks.items()}
         if "kafka" in checks:
             checks["kafka"]["connected"] = checks["kafka"]["status"] == HEALTHY
-        outbox = self._facts.outbox()
         if "outbox" in checks:
             checks["outbox"]["pending"] = outbox.pending
         return {
@@ -135,7 +136,7 @@ class Health(Service):
                 self.checks,
                 starting=self._starting,
                 recovered=self._recovered,
-                stopped=[*self._facts.stopped_agents(), *filter(None, (outbox.full, outbox.unwritable))],
+                stopped=problems,
             ),
             "service": SERVICE_NAME,
             "version": __version__,
@@ -143,6 +144,7 @@ class Health(Service):
             "timestamp": format_us(self._clock.now_us()),
             "uptime_seconds": round(self._clock.monotonic() - self._born, 3),
             "checks": checks,
+            **({"problems": problems} if problems else {}),
         }
 
     def readiness(self) -> dict[str, Any]:

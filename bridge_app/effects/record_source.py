@@ -39,6 +39,8 @@ SESSION_MS = 15_000
 REBALANCE_MS = 30_000
 #: A member learns of a rebalance by its heartbeat.
 HEARTBEAT_MS = 1_000
+#: How long a hand-over may be held up by asking what was committed.
+ASK_MS = 5_000
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 5.0
 
@@ -220,7 +222,7 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
 
     async def _committed(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
         """Ask for all partitions at once, which the consumer cannot."""
-        admin = AIOKafkaAdminClient(**client_options(self._settings))
+        admin = AIOKafkaAdminClient(**client_options(self._settings), request_timeout_ms=ASK_MS)
         try:
             await admin.start()
             found = await admin.list_consumer_group_offsets(self._settings.adapter_group, partitions=partitions)

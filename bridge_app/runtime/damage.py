@@ -7,10 +7,7 @@ costs the time to read it and nothing else.
 
 import shutil
 from pathlib import Path
-
-import structlog
-
-log = structlog.get_logger(__name__)
+from typing import Any
 
 #: Beside a database: it is to be set aside before it is opened again.
 MARK = ".damaged"
@@ -29,6 +26,20 @@ def is_damage(error: BaseException) -> bool:
 def is_unusable(error: BaseException) -> bool:
     """Tell whether an error of RocksDB means that another process has the folder, or that it cannot be written."""
     return any(text in str(error) for text in _UNUSABLE)
+
+
+def check_last(database: Any, last: bytes | None) -> None:
+    """Return when `last` is the last key of an open database: RocksDB's iterators stop at a damaged block without a
+    word, so whoever has read all keys asks whether that was all.
+
+    Raises:
+        OSError, Exception: `is_damage` tells so of both.
+    """
+    iterator = database.iter()
+    iterator.seek_to_last()
+    iterator.status()
+    if iterator.valid() and iterator.key() != last:
+        raise OSError(f"Corruption: nothing can be read behind {last!r}")
 
 
 def mark(database: Path, reason: str) -> None:

@@ -59,20 +59,22 @@ class Watchdog(Service):
 
     @Service.task
     async def _run(self) -> None:
-        while not self.should_stop:
-            await self.sleep(self._every)
-            if self.should_stop:
-                return
-            try:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    await self._look()
-            except (KafkaError, OSError, TimeoutError) as error:
-                log.warning("watchdog_sees_nothing", error=repr(error))
-                self._watch.start_anew()
-                await self._disconnect()
+        try:
+            while not self.should_stop:
+                await self.sleep(self._every)
+                if not self.should_stop:
+                    await self._look_patiently()
+        finally:  # here and not in on_stop, which comes while a look may still need its clients
+            await self._disconnect()
 
-    async def on_stop(self) -> None:
-        await self._disconnect()
+    async def _look_patiently(self) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._look()
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.warning("watchdog_sees_nothing", error=repr(error))
+            self._watch.start_anew()
+            await self._disconnect()
 
     async def _look(self) -> None:
         found = await self._offsets()

@@ -4,11 +4,13 @@ import asyncio
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.lab.laboratory import Laboratory
 from tests.lab.load import numbered
+from tests.lab.marks import LONG
 from tests.lab.waiting import eventually
 from tests.lab.worker import Worker
 
@@ -95,8 +97,18 @@ async def go_on(lab: Laboratory, worker: Worker) -> None:
     assert await worker.terminate() == 0
 
 
+def in_chaos(*damages: Callable[[Path], None]) -> list[Any]:
+    return [pytest.param(damage, marks=LONG) for damage in damages]
+
+
 @pytest.mark.parametrize(
-    "damage", [delete, truncate_tables, flip_tables, flip_values, flip_manifest, truncate_log, lose_manifest, be_a_file]
+    "damage",
+    [
+        flip_tables,
+        flip_values,
+        lose_manifest,
+        *in_chaos(delete, truncate_tables, flip_manifest, truncate_log, be_a_file),
+    ],
 )
 async def test_a_damaged_state_folder_is_made_anew_from_the_changelog(
     kafka: str, tmp_path: Path, damage: Callable[[Path], None]
@@ -114,6 +126,7 @@ async def test_a_damaged_state_folder_is_made_anew_from_the_changelog(
             assert "state_set_aside" in worker.log
 
 
+@pytest.mark.chaos_long
 async def test_an_older_copy_of_the_state_folder_catches_up(kafka: str, tmp_path: Path) -> None:
     async with Laboratory(kafka, tmp_path, partitions=2) as lab:
         worker = await some_state(lab)
