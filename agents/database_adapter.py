@@ -113,9 +113,12 @@ class DatabaseAdapter(Service):
 
     def problems(self) -> list[str]:
         """Return one line for each reason why an operator is needed; empty when none is."""
-        if self._schema_error is not None:
-            return [f"database_adapter stopped: {self._schema_error}"]
-        return [f"database_adapter stopped topic {topic}: {why}" for topic, why in self._sorter.stopped.items()]
+        topics = [f"database_adapter stopped topic {topic}: {why}" for topic, why in self._sorter.stopped.items()]
+        return self.halted() or topics
+
+    def halted(self) -> list[str]:
+        """Return why the adapter as a whole has stopped, in one line; empty when it has not."""
+        return [] if self._schema_error is None else [f"database_adapter stopped: {self._schema_error}"]
 
     def _records_lost(self, lost: Lost) -> None:
         self.lost(lost)

@@ -47,7 +47,8 @@ class Facts(NamedTuple):
     """What the rest of the worker knows; each is asked whenever it is needed.
 
     `recovered`: the agents have their partitions and state. `caught_up`: the replicated views have read what was there.
-    `stopping`: the worker is shutting down. `stopped_agents`: one line for each agent that stopped.
+    `stopping`: the worker is shutting down. `stopped_agents`: one line for each agent, or topic of one, that stopped;
+    `halted`: one for each agent that stopped altogether.
     """
 
     recovered: Callable[[], bool]
@@ -55,6 +56,7 @@ class Facts(NamedTuple):
     stopping: Callable[[], bool]
     stopped_agents: Callable[[], Sequence[str]]
     outbox: Callable[[], OutboxState] = OutboxState
+    halted: Callable[[], Sequence[str]] = tuple
 
 
 def overall_status(checks: Mapping[str, Check], *, starting: bool, recovered: bool, stopped: Sequence[str]) -> str:
@@ -154,7 +156,7 @@ class Health(Service):
             recovered=self._recovered,
             caught_up=self._caught_up,
             stopping=self._facts.stopping(),
-            stopped=[*self._facts.stopped_agents(), *filter(None, [self._facts.outbox().full])],
+            stopped=[*self._facts.halted(), *filter(None, [self._facts.outbox().full])],
         )
         checks = self.checks
         critical = {name: checks[name].status for name in ("database", "kafka") if name in checks}

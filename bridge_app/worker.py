@@ -117,6 +117,7 @@ def _add_parts(app: BridgeApp) -> None:
             stopping=lambda: app.stopping,
             stopped_agents=lambda: [*app.problems(), *adapter.problems()],
             outbox=lambda: OutboxState(outbox.pending, outbox.full_reason, outbox.unwritable_reason),
+            halted=adapter.halted,
         ),
         instance_id=settings.instance_id,
         clock=clock,

@@ -158,3 +158,15 @@ async def test_ready_is_503_until_recovered_and_stays_200_through_a_rebalance(
     worker.recovered = False
     async with http.get("/ready") as response:
         assert (response.status, (await response.json())["data"]["ready"]) == (200, True)
+
+
+@pytest.mark.parametrize(("halted", "ready"), [([], True), (["agent stopped"], False)])
+async def test_one_stopped_topic_is_unhealthy_and_ready_nevertheless(halted: list[str], ready: bool) -> None:
+    kafka = Dependency()
+    problems = halted or ["agent stopped topic t"]
+    facts = Facts(lambda: True, lambda: True, lambda: False, lambda: problems, halted=lambda: halted)
+    health = Health({"kafka": kafka.probe}, facts, instance_id="i", clock=ManualClock())
+    await health.probe("kafka")
+    assert health.report()["status"] == "unhealthy"
+    assert health.report()["problems"] == problems
+    assert health.readiness()["ready"] is ready
