@@ -1,12 +1,14 @@
 """What every lab worker is made of. Besides the bridge's own variables it reads:
 
-LAB_TOPICS         source topics, separated by commas; all feed one table (lab.in)
-LAB_SESSION        session timeout in seconds (6)
-LAB_STEP_MICROS    how long each event takes, in microseconds (0)
-LAB_RAISE_AT       number of the event at which the step raises (none)
-LAB_STATE_VERSION  schema version of the table's state (1)
-LAB_KILL_AT        phase of a step at which the process is killed, see `kill_points` (none)
-LAB_KILL_STEP      at which time the phase is reached (1)
+LAB_TOPICS           source topics, separated by commas; all feed one table (lab.in)
+LAB_SESSION          session timeout in seconds (6)
+LAB_REQUEST_TIMEOUT  after how many seconds the producer gives a request up and tries again (40)
+LAB_STEP_MICROS      how long each event takes, in microseconds (0)
+LAB_RAISE_AT         number of the event at which the step raises (none)
+LAB_STATE_VERSION    schema version of the table's state (1)
+LAB_KILL_AT          phase of a step at which the process is killed, see `kill_points` (none)
+LAB_KILL_STEP        at which time the phase is reached (1)
+LAB_STUCK            partition whose changelog is not sent while there is a file `stuck` in the data folder (none)
 """
 
 import os
@@ -23,7 +25,7 @@ from bridge_app.runtime.app import BridgeApp
 from bridge_app.runtime.step_agent import AnyStepAgent
 from bridge_app.settings import Settings
 from bridge_app.topics import Topic, dead_letter_topic
-from tests.lab import kill_points
+from tests.lab import kill_points, stuck
 
 TOPICS = os.environ.get("LAB_TOPICS", "lab.in").split(",")
 DERIVED = "lab.out"
@@ -42,6 +44,7 @@ def new_app() -> BridgeApp:
         session_timeout=float(os.environ.get("LAB_SESSION", "6")),
         web_enabled=False,
         broker_client_id=settings.instance_id,
+        producer_request_timeout=float(os.environ.get("LAB_REQUEST_TIMEOUT", "40")),
     )
     app.catalogue += [Topic(name, None) for name in [*TOPICS, DERIVED]]
     app.catalogue += [dead_letter_topic(Topic(name, None)) for name in TOPICS]
@@ -50,11 +53,13 @@ def new_app() -> BridgeApp:
 
 
 def observe(agent: AnyStepAgent) -> None:
-    """Install the kill point that the environment asks for."""
-    phase = os.environ.get("LAB_KILL_AT")
+    """Install the kill point and the stuck partition that the environment asks for."""
+    assert agent.table is not None
+    phase, partition = os.environ.get("LAB_KILL_AT"), os.environ.get("LAB_STUCK")
     if phase:
-        assert agent.table is not None
         kill_points.install(agent.table, phase, int(os.environ.get("LAB_KILL_STEP", "1")))
+    if partition:
+        stuck.install(agent.table, int(partition), agent.app.settings.data_dir / "stuck")
 
 
 def work(number: int) -> None:
