@@ -6,13 +6,13 @@ Stock Faust puts changelog records into a buffer, logs a failed send and commits
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.partitioner import murmur2
 from faust.transport.drivers import aiokafka as driver
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bridge_app.runtime.app import BridgeApp
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
@@ -75,15 +77,22 @@ class BatchProducer(driver.Producer):
             KafkaError: the broker refuses the records for good.
         """
         pending = list(records)
+        return await self._retried(
+            lambda: self._produce_once(topic, partition, pending), topic=topic, partition=partition, allowed=allowed
+        )
+
+    async def _retried(
+        self, attempt: Callable[[], Awaitable[T]], *, allowed: Callable[[], None], **place: str | int
+    ) -> T:
         delay = FIRST_RETRY_SECONDS
         while True:
             allowed()
             try:
-                return await self._produce_once(topic, partition, pending)
+                return await attempt()
             except KafkaError as error:
                 if not error.retriable:
                     raise
-                log.warning("send_retried", topic=topic, partition=partition, error=repr(error), delay_seconds=delay)
+                log.warning("send_retried", **place, error=repr(error), delay_seconds=delay)
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_RETRY_SECONDS)
 
@@ -93,14 +102,29 @@ class BatchProducer(driver.Producer):
         batch = client.create_batch()
         for one in records:
             if batch.append(timestamp=one.timestamp_ms, key=one.key, value=one.value, headers=one.headers) is None:
-                sent.append(await client.send_batch(batch, topic, partition=partition))
+                sent.append(await self._enqueue(batch, topic, partition))
                 batch = client.create_batch()
                 batch.append(timestamp=one.timestamp_ms, key=one.key, value=one.value, headers=one.headers)
         in_last = batch.record_count()
-        sent.append(await client.send_batch(batch, topic, partition=partition))
+        sent.append(await self._enqueue(batch, topic, partition))
         acknowledged = await asyncio.gather(*sent)
         last: int = acknowledged[-1].offset + in_last - 1
         return last
+
+    async def _enqueue(self, batch: Any, topic: str, partition: int) -> "asyncio.Future[Any]":
+        """Give a batch to the client when it has room for it, which it has when the batch before it has been sent.
+
+        The client gives that up after a request timeout, with an error that is not retriable. To try the whole send
+        again would send the batches before it twice.
+        """
+        while True:
+            try:
+                return cast(
+                    "asyncio.Future[Any]",
+                    await self._ensure_producer().send_batch(batch, topic, partition=partition),
+                )
+            except KafkaTimeoutError:
+                log.warning("send_waits_for_room", topic=topic, partition=partition)
 
     async def produce_keyed(self, sends: Iterable[tuple[str, Send]], *, allowed: Callable[[], None]) -> None:
         """Send records of several topics, each to the partition of its key; per key in order. As `produce`."""
@@ -108,7 +132,7 @@ class BatchProducer(driver.Producer):
         counts: dict[str, int] = {}
         for topic, send in sends:
             if topic not in counts:
-                counts[topic] = len(await self._ensure_producer().partitions_for(topic))
+                counts[topic] = await self._retried(partial(self._partitions, topic), topic=topic, allowed=allowed)
             by_partition[topic, partition_of(send.key, counts[topic])].append(send)
         await asyncio.gather(
             *(
@@ -116,3 +140,6 @@ class BatchProducer(driver.Producer):
                 for (topic, partition), records in by_partition.items()
             )
         )
+
+    async def _partitions(self, topic: str) -> int:
+        return len(await self._ensure_producer().partitions_for(topic))

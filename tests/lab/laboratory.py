@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 import orjson
+from aiokafka.errors import KafkaError
 
 from tests.lab import load, oracle
 from tests.lab.cluster import Cluster
@@ -78,8 +79,13 @@ class Laboratory:
     ) -> None:
         for worker in self._workers:
             worker.destroy()
-        await self.cluster.clear(self.prefix)
-        await self.cluster.stop()
+        try:
+            await self.cluster.clear(self.prefix)
+        except KafkaError:
+            if error is None:  # else the broker may be away because the experiment failed
+                raise
+        finally:
+            await self.cluster.stop()
 
     # -- acting
 

@@ -3,6 +3,7 @@
 The workers go through a proxy; the load and the oracle go straight to the broker.
 """
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from tests.lab.load import numbered
 from tests.lab.marks import LONG
 from tests.lab.services import OwnServer, ProxiedKafka
 from tests.lab.tcp_proxy import Network
+from tests.lab.waiting import eventually
+from tests.lab.worker import Worker
 
 SLOW = Network(latency=0.2, jitter=0.1)
 PIECES = Network(piece_bytes=1)
@@ -21,6 +24,8 @@ NETWORKS = [
     pytest.param(PIECES, 200, id="1 byte at a time"),
     pytest.param(NARROW, 1_000, id="200 kB/s"),
 ]
+PER_SECOND = 2_000
+CUTS = [pytest.param(2, id="2 cuts"), pytest.param(12, id="12 cuts", marks=LONG)]
 RESETS = [pytest.param(5, id="5 resets"), pytest.param(50, id="50 resets", marks=LONG)]
 
 
@@ -56,7 +61,7 @@ async def test_connections_that_are_reset_again_and_again_lose_and_double_nothin
     async with Laboratory(own_kafka.server.bootstrap_servers, tmp_path) as lab, own_kafka.proxy(lab.rng) as proxy:
         await lab.create_topics()
         worker = lab.worker(**own_kafka.proxied_environ).start()
-        async with lab.under_load(keys=2_000, per_second=2_000, backlog=2_000):
+        async with lab.under_load(keys=2_000, per_second=PER_SECOND, backlog=2_000):
             for _ in range(resets):
                 await lab.until_derived(lab.rng.randrange(1, 2_000))
                 await proxy.reset()
@@ -64,3 +69,34 @@ async def test_connections_that_are_reset_again_and_again_lose_and_double_nothin
         assert await worker.terminate() == 0
 
         (await lab.audit()).assert_sound()
+
+
+@pytest.mark.parametrize("cuts", CUTS)
+async def test_a_worker_cut_off_for_longer_than_its_session_writes_nothing_behind_the_new_owner(
+    own_kafka: OwnServer[ProxiedKafka], tmp_path: Path, cuts: int
+) -> None:
+    """Its sends wait in the client, and would be tried again as soon as the network is back."""
+    await own_kafka.start()
+    async with Laboratory(own_kafka.server.bootstrap_servers, tmp_path) as lab, own_kafka.proxy(lab.rng) as proxy:
+        await lab.create_topics()
+        cut = lab.worker("a", **own_kafka.proxied_environ, LAB_STEP_MICROS=100)
+        other = lab.worker("b", LAB_STEP_MICROS=100).start()
+        async with lab.under_load(keys=2_000, per_second=PER_SECOND, backlog=10_000):
+            for _ in range(cuts):
+                if not cut.is_running:
+                    cut.start()
+                await lab.until_members("a", "b")
+                await lab.until_derived(lab.rng.randrange(1, 8_000))
+                await proxy.cut()
+                await lab.until_members("b")
+                await lab.until_derived(1_000)
+                await proxy.heal()
+                await eventually(partial(back_or_gone, lab, cut), "the worker is a member again, or has ended")
+        await lab.until_committed()
+        assert [await worker.terminate() for worker in (cut, other) if worker.is_running][-1] == 0
+
+        (await lab.audit()).assert_sound()
+
+
+async def back_or_gone(lab: Laboratory, worker: Worker) -> bool:
+    return not worker.is_running or worker.name in await lab.cluster.members(lab.group)
