@@ -1,5 +1,6 @@
 """The Faust application with the delivery layer wired in."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any, cast
@@ -193,6 +194,15 @@ class BridgeApp(faust.App):
         self.fence.beat()
         if self.fence.is_down:
             await self.crash(Fenced("this process was frozen for half a session"))
+
+    async def until_member(self) -> None:
+        """Return when this worker is known to be a member of its group; end it when it is none any more."""
+        await self.beat()
+        try:
+            while self.fence.holds_back():  # noqa: ASYNC110  # heartbeats are the business of another thread
+                await asyncio.sleep(PULSE_SECONDS)
+        except Fenced as error:
+            await self.crash(error)
 
 
 def _faust_settings(settings: Settings, session_timeout: float) -> dict[str, Any]:

@@ -50,18 +50,18 @@ class BatchProducer(driver.Producer):
 
     def _new_producer(self, transactional_id: str | None = None) -> Any:
         """Return the client. Before each of its requests the fence is asked again: records may have waited in it while
-        the process was frozen, and would be written behind those of the new owner.
+        the process was frozen or the network away, and would be written behind those of the new owner.
         """
         client = super()._new_producer(transactional_id)
         sender = client._sender
         send_request = sender._send_produce_req
         app = cast("BridgeApp", self.app)
 
-        async def send_while_awake(node_id: int, batches: Any) -> None:
-            await app.beat()
+        async def send_as_member(node_id: int, batches: Any) -> None:
+            await app.until_member()
             await send_request(node_id, batches)
 
-        sender._send_produce_req = send_while_awake
+        sender._send_produce_req = send_as_member
         return client
 
     async def produce(self, topic: str, partition: int, records: Iterable[Send], *, allowed: Callable[[], None]) -> int:
