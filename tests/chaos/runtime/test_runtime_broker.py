@@ -23,9 +23,9 @@ OUTAGES = [pytest.param(5, id="5 s"), pytest.param(40, id="40 s", marks=LONG)]
 PAUSE_SECONDS = 10
 #: Session and request timeout, in seconds.
 TIMEOUTS = [
-    pytest.param(15, 40, id="shorter than the session"),
+    pytest.param(15, 2, id="shorter than the session, longer than the request timeout"),
     pytest.param(6, 40, id="longer than the session"),
-    pytest.param(15, 2, id="longer than the request timeout"),
+    pytest.param(15, 40, id="shorter than both", marks=LONG),
 ]
 
 

@@ -25,8 +25,8 @@ NETWORKS = [
     pytest.param(NARROW, 1_000, id="200 kB/s"),
 ]
 PER_SECOND = 2_000
-CUTS = [pytest.param(3, id="3 cuts"), pytest.param(12, id="13 cuts", marks=LONG)]
-RESETS = [pytest.param(5, id="5 resets"), pytest.param(50, id="50 resets", marks=LONG)]
+CUTS = [pytest.param(1, id="1 cut"), pytest.param(8, id="8 cuts", marks=LONG)]
+RESETS = [pytest.param(3, id="3 resets"), pytest.param(50, id="50 resets", marks=LONG)]
 
 
 @pytest.mark.parametrize(("network", "events"), NETWORKS)
