@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 
 from tests.lab import load, oracle
 from tests.lab.cluster import Cluster
-from tests.lab.waiting import eventually
+from tests.lab.waiting import EVERY_SECONDS, eventually
 from tests.lab.worker import Worker
 
 COUNTING = "tests.lab.counting"
@@ -137,6 +137,23 @@ class Laboratory:
         """kill -9, and let the broker know at once instead of after the session."""
         await worker.kill()
         await self.cluster.expel(self.group, worker.name)
+
+    @asynccontextmanager
+    async def supervised(self, *workers: Worker) -> AsyncIterator[None]:
+        """Start each of the workers again whenever it has ended, as whoever runs workers does, while the body runs."""
+
+        async def supervise() -> None:
+            while True:
+                for worker in workers:
+                    if not worker.is_running:
+                        worker.start()
+                await asyncio.sleep(EVERY_SECONDS)
+
+        supervising = asyncio.create_task(supervise())
+        try:
+            yield
+        finally:
+            supervising.cancel()
 
     # -- waiting
 

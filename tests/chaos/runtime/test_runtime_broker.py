@@ -21,12 +21,9 @@ BACKLOG = 4_000
 REQUEST_TIMEOUTS = [pytest.param(2, id="timeout 2 s"), pytest.param(40, id="timeout 40 s", marks=LONG)]
 OUTAGES = [pytest.param(5, id="5 s"), pytest.param(40, id="40 s", marks=LONG)]
 PAUSE_SECONDS = 10
-#: Session and request timeout, in seconds.
-TIMEOUTS = [
-    pytest.param(15, 2, id="shorter than the session, longer than the request timeout"),
-    pytest.param(6, 40, id="longer than the session"),
-    pytest.param(15, 40, id="shorter than both", marks=LONG),
-]
+#: Seconds after which the producer gives a request up, in the middle of the pause or after it.
+PAUSED_REQUESTS = [pytest.param(2, id="timeout 2 s"), pytest.param(40, id="timeout 40 s", marks=LONG)]
+LONGER_SESSION, SHORTER_SESSION = 15, 6
 
 
 async def two_workers(lab: Laboratory, **environ: int) -> list[Worker]:
@@ -82,21 +79,44 @@ async def test_a_broker_that_is_killed_and_comes_back_loses_nothing_and_no_worke
         (await lab.audit()).assert_sound()
 
 
-@pytest.mark.parametrize(("session", "request_timeout"), TIMEOUTS)
+@pytest.mark.parametrize("request_timeout", PAUSED_REQUESTS)
 async def test_a_broker_that_hangs_loses_nothing_and_no_worker_ends(
-    own_kafka: OwnServer[ProxiedKafka], tmp_path: Path, session: int, request_timeout: int
+    own_kafka: OwnServer[ProxiedKafka], tmp_path: Path, request_timeout: int
 ) -> None:
     await own_kafka.start()
     async with Laboratory(own_kafka.server.bootstrap_servers, tmp_path) as lab:
         await lab.create_topics()
-        workers = await two_workers(lab, LAB_SESSION=session, LAB_REQUEST_TIMEOUT=request_timeout)
+        workers = await two_workers(lab, LAB_SESSION=LONGER_SESSION, LAB_REQUEST_TIMEOUT=request_timeout)
         async with lab.under_load(keys=2_000, per_second=PER_SECOND, backlog=BACKLOG):
-            await lab.until_derived(lab.rng.randrange(1, BACKLOG))
-            await own_kafka.pause()
-            await asyncio.sleep(PAUSE_SECONDS)
-            await own_kafka.resume()
+            await hang(lab, own_kafka)
             await lab.until_derived(1)
         await lab.until_committed()
         assert [await worker.terminate() for worker in workers] == [0, 0]
 
         (await lab.audit()).assert_sound()
+
+
+async def test_a_broker_that_hangs_for_longer_than_the_session_loses_nothing_though_it_forgets_its_workers(
+    own_kafka: OwnServer[ProxiedKafka], tmp_path: Path
+) -> None:
+    """A worker that had records to send cannot know whose they are by now: it ends, and is started again."""
+    await own_kafka.start()
+    async with Laboratory(own_kafka.server.bootstrap_servers, tmp_path) as lab:
+        await lab.create_topics()
+        workers = await two_workers(lab, LAB_SESSION=SHORTER_SESSION)
+        async with lab.supervised(*workers):
+            async with lab.under_load(keys=2_000, per_second=PER_SECOND, backlog=BACKLOG):
+                await hang(lab, own_kafka)
+                await lab.until_derived(1)
+            await lab.until_committed()
+        assert [await worker.terminate() for worker in workers] == [0, 0]
+
+        (await lab.audit()).assert_sound()
+
+
+async def hang(lab: Laboratory, broker: OwnServer[ProxiedKafka]) -> None:
+    """Let the broker hang for a while, at some point of the work."""
+    await lab.until_derived(lab.rng.randrange(1, BACKLOG))
+    await broker.pause()
+    await asyncio.sleep(PAUSE_SECONDS)
+    await broker.resume()
