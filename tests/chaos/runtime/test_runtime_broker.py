@@ -46,7 +46,8 @@ async def test_a_broker_that_is_stopped_for_longer_than_the_request_timeout_lose
     await own_kafka.start()
     async with Laboratory(own_kafka.server.bootstrap_servers, tmp_path) as lab:
         await lab.create_topics()
-        worker = lab.worker(LAB_REQUEST_TIMEOUT=request_timeout, LAB_STEP_MICROS=100).start()
+        worker = lab.worker(LAB_SESSION=LONGER_SESSION, LAB_REQUEST_TIMEOUT=request_timeout, LAB_STEP_MICROS=100)
+        worker.start()
         async with lab.under_load(keys=2_000, per_second=PER_SECOND, backlog=BACKLOG):
             await lab.until_derived(lab.rng.randrange(1, BACKLOG))
             await own_kafka.stop()
@@ -66,7 +67,7 @@ async def test_a_broker_that_is_killed_and_comes_back_loses_nothing_and_no_worke
     await own_kafka.start()
     async with Laboratory(own_kafka.server.bootstrap_servers, tmp_path) as lab:
         await lab.create_topics()
-        workers = await two_workers(lab)
+        workers = await two_workers(lab, LAB_SESSION=LONGER_SESSION)
         async with lab.under_load(keys=2_000, per_second=PER_SECOND, backlog=BACKLOG):
             await lab.until_derived(lab.rng.randrange(1, BACKLOG))
             await own_kafka.kill()
