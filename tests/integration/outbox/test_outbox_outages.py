@@ -1,6 +1,7 @@
 """The broker goes away and comes back: what callers are told, and what arrives (resilience §3, conventions §10)."""
 
 import asyncio
+import os
 import time
 from datetime import datetime
 from typing import Any
@@ -9,9 +10,6 @@ import pytest
 
 from tests.integration.outbox.outage import Outage, numbers
 from tests.lab.waiting import eventually
-
-#: 3 s on a machine that has nothing else to do.
-HTTP_SECONDS = 10.0
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -71,7 +69,7 @@ async def test_resilience_05_10000_events_are_replayed_within_2_s_of_the_first_s
         await network.heal()
         await eventually(lambda: is_replayed(outage), "the outbox is empty")
 
-        assert await seconds_from_probe_to_empty(outage) < 2.0
+        assert await seconds_from_probe_to_empty(outage) < 2.0 * crowding()
         assert len(await outage.events(10_000)) == 10_000
 
 
@@ -86,7 +84,7 @@ async def test_resilience_05_10_events_are_replayed_within_2_s_of_the_broker_s_r
     back = time.monotonic()
     await eventually(lambda: is_replayed(outage), "the outbox is empty")
 
-    assert time.monotonic() - back < 2.0
+    assert time.monotonic() - back < 2.0 * crowding()
     assert numbers(await outage.events(10)) == list(range(10))
 
 
@@ -124,7 +122,7 @@ async def test_resilience_07_the_replay_keeps_its_rate(outage: Outage) -> None:
     assert len(await outage.events(500)) == 500
     windows = outage.logged("outbox_replayed")
     assert {window["count"] for window in windows[:-1]} <= {1, 10}
-    assert 4.5 <= seconds_between(windows[0], windows[-1]) <= 12.0  # the limit is the rate, not this machine
+    assert 4.5 <= seconds_between(windows[0], windows[-1]) <= 6.0 * crowding()
 
 
 async def test_resilience_07_the_11th_hook_is_refused_when_10_may_wait(outage: Outage) -> None:
@@ -159,7 +157,7 @@ async def test_resilience_11_a_worker_starts_without_kafka_and_joins_by_itself_w
 
     assert [event["event_id"] for event in events] == [answer.event_id for answer in answers]
     assert outage.worker.pid == pid
-    assert up < HTTP_SECONDS
+    assert up < 3.0 * crowding()
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -205,6 +203,11 @@ async def buffered(outage: Outage, count: int) -> None:
             answers = await asyncio.gather(*(outage.post(number, key=key) for number, key in keys.items()))
             assert not any(answer.is_published for answer in answers)
     assert await outage.pending() >= count
+
+
+def crowding() -> float:
+    """Return by how much this machine has more to do than it can: the limits are for one that has nothing else."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def tear(outage: Outage) -> None:

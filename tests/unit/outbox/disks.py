@@ -50,10 +50,9 @@ class ForgetfulDisk(Disk):
         self._named: dict[Path, bytes] = {}
 
     def create(self, path: Path) -> int:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
+        self._durable.pop(path, None)
+        descriptor = super().create(path)
         self._paths[descriptor] = path
-        self._durable[path] = b""
-        self.sync_folder(path.parent)
         return descriptor
 
     def sync(self, descriptor: int) -> None:
@@ -63,14 +62,14 @@ class ForgetfulDisk(Disk):
             self._named[path] = self._durable[path]
 
     def sync_folder(self, folder: Path) -> None:
-        for path, content in self._durable.items():
-            if path.parent == folder and path.exists():
-                self._named[path] = content
-        self._named = {path: content for path, content in self._named.items() if path.exists()}
+        elsewhere = {path: content for path, content in self._named.items() if path.parent != folder}
+        here = {path: self._durable.get(path, b"") for path in folder.iterdir() if path.is_file()}
+        self._named = elsewhere | here
 
     def replace(self, path: Path, data: bytes) -> None:
         path.write_bytes(data)
-        self._durable[path] = self._named[path] = data
+        self._durable[path] = data
+        self.sync_folder(path.parent)
 
     def lose_power(self, folder: Path) -> None:
         """Put the folder into the state in which the next process finds it."""
