@@ -128,7 +128,8 @@ class Outage:
         cluster = Cluster(self.kafka.environ["KAFKA_BOOTSTRAP_SERVERS"])
         await cluster.start()
         try:
-            events = [orjson.loads(record.value) for record in await cluster.read(TOPIC)]
+            exists = bool(await cluster.partitions(TOPIC))
+            events = [orjson.loads(record.value) for record in await cluster.read(TOPIC)] if exists else []
         finally:
             await cluster.stop()
         by_id = {event["event_id"]: event for event in reversed(events)}

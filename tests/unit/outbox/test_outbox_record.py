@@ -35,11 +35,11 @@ def test_resilience_06_a_record_cut_anywhere_is_torn_and_those_before_it_are_who
         found = list(scan(DATA[:size], 1))
         whole = [span for span in SPANS if span.end <= size]
         rest = [] if whole and whole[-1].end == size else [Torn(whole[-1].end if whole else 0, size)]
-        assert found == [*whole, *(rest if size else [])]
+        assert [repr(item) for item in found] == [repr(item) for item in [*whole, *(rest if size else [])]]
 
 
 def test_a_file_that_grew_before_its_data_came_is_torn() -> None:
-    assert list(scan(DATA + bytes(4096), 1))[-1] == Torn(len(DATA), len(DATA) + 4096)
+    assert repr(list(scan(DATA + bytes(4096), 1))[-1]) == repr(Torn(len(DATA), len(DATA) + 4096))
 
 
 def test_every_flipped_bit_costs_the_record_it_is_in_and_is_never_taken_for_an_unfinished_write() -> None:
