@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from mode import Service
 
 from bridge_app.clock import Clock
@@ -287,12 +287,19 @@ class Publisher(Service):
                 await self._side.run(self._replayer.run(WINDOWS if is_closed else 1))
             except (TimeoutError, KafkaError, OSError) as error:
                 log.warning("outbox_replay_failed", error=repr(error), pending=self._outbox.pending)
-                if isinstance(error, TimeoutError | KafkaError | ConnectionError):
+                if _is_kafkas(error):
                     permit.failure(error)
-                permit.ignore()  # a disk that fails says nothing about Kafka
+                permit.ignore()
                 await asyncio.sleep(FAILED_SECONDS)
             else:
                 permit.success()
+
+
+def _is_kafkas(error: Exception) -> bool:
+    """Tell whether an error says that Kafka is away: a disk that fails does not, nor a topic that is yet to be made."""
+    if isinstance(error, UnknownTopicOrPartitionError):
+        return False
+    return isinstance(error, TimeoutError | KafkaError | ConnectionError)
 
 
 def _translated(refusal: Exception) -> RequestError:
