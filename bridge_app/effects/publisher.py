@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from mode import Service
 
 from bridge_app.clock import Clock
@@ -83,6 +83,7 @@ class Publisher(Service):
         )
         self._gate = asyncio.Lock()
         self._flights: dict[Flight, None] = {}
+        self._unanswered = 0
         self._background: list[asyncio.Future[None]] = []
         metrics.outbox_pending.set_function(lambda: outbox.pending)
 
@@ -106,27 +107,36 @@ class Publisher(Service):
             raise PayloadTooLarge("The event is larger than Kafka takes")
         started = self._clock.monotonic()
         is_published = await self._publish(records, is_extra=is_extra)
-        for topic, _ in events:
-            if is_published:
-                self._metrics.published.labels(topic).inc()
-                self._metrics.publish_duration.labels(topic).observe(self._clock.monotonic() - started)
-            else:
-                self._metrics.publish_errors.labels(topic).inc()
+        for topic, _ in events if is_published else ():
+            self._metrics.published.labels(topic).inc()
+            self._metrics.publish_duration.labels(topic).observe(self._clock.monotonic() - started)
         return is_published
 
     async def probe(self) -> None:
-        """Return when a broker answered with its metadata. A connection that does not is given up when it is idle.
+        """Return when a broker answered with its metadata.
+
+        A connection on which a probe fails, or two in a row are cut, is given up, unless publications wait for it:
+        those find out by themselves.
 
         Raises:
             ConnectionError: none did.
         """
+        self._unanswered += 1
         try:
             await self._link.probe()
-        except BaseException:  # a probe that is cut, too
-            if not self._flights:
-                self._link.abandon()
-                self._side.call_soon(self._sender.interrupt)
+        except ConnectionError:
+            self._give_up_idle()
             raise
+        except asyncio.CancelledError:
+            if self._unanswered > 1:
+                self._give_up_idle()
+            raise
+        self._unanswered = 0
+
+    def _give_up_idle(self) -> None:
+        if not self._flights:
+            self._link.abandon()
+            self._side.call_soon(self._sender.interrupt)
 
     async def probe_outbox(self) -> None:
         """Return when the outbox takes records.
@@ -201,6 +211,8 @@ class Publisher(Service):
             self._flights.pop(flight, None)
             permit.success()
             return True
+        for record in flight.records:
+            self._metrics.publish_errors.labels(record.topic.removeprefix(self._settings.kafka_topic_prefix)).inc()
         refusal = next((error for error in failures if isinstance(error, REFUSED)), None)
         if flight in self._flights:
             log.warning("publication_failed", error=repr(failures[0]), in_flight=len(self._flights))
@@ -275,12 +287,19 @@ class Publisher(Service):
                 await self._side.run(self._replayer.run(WINDOWS if is_closed else 1))
             except (TimeoutError, KafkaError, OSError) as error:
                 log.warning("outbox_replay_failed", error=repr(error), pending=self._outbox.pending)
-                if isinstance(error, TimeoutError | KafkaError | ConnectionError):
+                if _is_kafkas(error):
                     permit.failure(error)
-                permit.ignore()  # a disk that fails says nothing about Kafka
+                permit.ignore()
                 await asyncio.sleep(FAILED_SECONDS)
             else:
                 permit.success()
+
+
+def _is_kafkas(error: Exception) -> bool:
+    """Tell whether an error says that Kafka is away: a disk that fails does not, nor a topic that is yet to be made."""
+    if isinstance(error, UnknownTopicOrPartitionError):
+        return False
+    return isinstance(error, TimeoutError | KafkaError | ConnectionError)
 
 
 def _translated(refusal: Exception) -> RequestError:

@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import Sequence
 
+from aiokafka.errors import UnknownTopicOrPartitionError
+
 from bridge_app.effects.flight import REFUSED, Flight
 from bridge_app.effects.outbox.replay import Refusal
 from bridge_app.effects.producer_link import ProducerLink
 from bridge_app.events.envelope import Outgoing
 
-#: A window is larger than a hook, and nobody waits for it.
-WINDOW_SECONDS = 5.0
+#: As long as a broker may take, after a restart, from its first answer until its partitions have leaders again. Nobody
+#: waits for a window; one whose connection is in doubt is interrupted.
+WINDOW_SECONDS = 20.0
 #: A broker that takes longer to answer is as good as none (resilience §2).
 CONNECT_SECONDS = 1.0
 
@@ -36,6 +39,7 @@ class WindowSender:
         """Hand over the records in order and wait for every acknowledgement; the producer is abandoned if one misses.
 
         Raises: as `connect`.
+            UnknownTopicOrPartitionError: the topic of the first record does not exist, or not yet.
         """
         await self.connect()
         try:
@@ -53,6 +57,8 @@ class WindowSender:
         outcomes = flight.outcomes()
         if any(error is not None for error in outcomes):
             self._link.abandon()
+        if not flight.acknowledgements:
+            raise UnknownTopicOrPartitionError(records[0].topic)
         return [Refusal(repr(error)) if isinstance(error, REFUSED) else error for error in outcomes]
 
     def interrupt(self) -> None:
