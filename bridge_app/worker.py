@@ -1,47 +1,27 @@
-"""The worker, put together: the only module that knows all parts.
+"""The worker, put together: agents, tables and routes over the parts of `parts.py`.
 
 `faust -A bridge_app worker` runs `app`. Nothing is connected when this module is imported; a wrong setting ends the
 process with exit code 2 and one line that names the variable.
 """
 
 import asyncio
-import re
 import sys
 import uuid
-from functools import partial
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import uvloop
 
 from agents import intelligence as intelligence_agents
-from agents.database_adapter import DatabaseAdapter
 from bridge_app import __version__, logs, topics
 from bridge_app.clock import Clock, SystemClock
-from bridge_app.domain.database_adapter.subscription import Subscription
-from bridge_app.domain.intelligence.baselines import BaselineView
 from bridge_app.domain.intelligence.detectors import DetectorConfig, Detectors
-from bridge_app.domain.intelligence.immediate import Views, analyse
-from bridge_app.domain.intelligence.patterns import PatternView
-from bridge_app.effects.alarms import Alarms
-from bridge_app.effects.answer_log import AnswerLog
-from bridge_app.effects.breakers import Breakers
-from bridge_app.effects.consul import ConsulRegistration
-from bridge_app.effects.guarded_reads import GuardedReads
-from bridge_app.effects.lag_meter import Group, LagMeter
-from bridge_app.effects.outbox.condition import Limits
-from bridge_app.effects.outbox.outbox import Outbox
+from bridge_app.domain.intelligence.immediate import analyse
 from bridge_app.effects.pattern_history import PatternHistory
-from bridge_app.effects.postgres import Postgres
-from bridge_app.effects.publisher import Publisher
-from bridge_app.errors import PoisonRecord, SettingsError
-from bridge_app.events.decoding import decode
+from bridge_app.errors import SettingsError
 from bridge_app.events.envelope import Identity
-from bridge_app.events.record import Record
-from bridge_app.health import HEALTHY, SERVICE_NAME, Facts, Health, OutboxState
-from bridge_app.kafka_clients import client_options
+from bridge_app.health import HEALTHY, SERVICE_NAME
+from bridge_app.parts import Parts
 from bridge_app.runtime.app import BridgeApp
-from bridge_app.runtime.view import TopicTail
-from bridge_app.runtime.watchdog import Watched
 from bridge_app.settings import Settings
 from bridge_app.web import breakers as breaker_routes
 from bridge_app.web import documents as document_routes
@@ -56,8 +36,6 @@ from bridge_app.web.limits import Turns
 from bridge_app.web.meter import create_meter
 from tables import intelligence as intelligence_tables
 
-#: How far back a worker reads patterns into its view when it starts, in seconds.
-PATTERN_VIEW_SECONDS = 24 * 3600
 #: How long a request with a new idempotency key may wait for what other workers have just answered.
 CATCH_UP_SECONDS = 0.5
 #: Hook posts in flight per `HOOK_WORKERS`.
@@ -69,83 +47,11 @@ def create_app(settings: Settings, clock: Clock) -> BridgeApp:
     identity = Identity(SERVICE_NAME, __version__, settings.instance_id, settings.node_id, settings.environment)
     app = BridgeApp(settings, identity, clock=clock, logging_config=logs.configure(settings))
     app.declare(topics.CATALOGUE, co_partitioned=topics.CO_PARTITIONED)
-    _add_parts(app)
-    return app
-
-
-def _add_parts(app: BridgeApp) -> None:
-    settings, clock = app.settings, app.clock
-    postgres = Postgres(settings)
-    alarms = Alarms(lambda events: publisher.publish(events, is_extra=True), app.identity, clock)
-    app.raise_alarm = alarms.report
-    breakers = Breakers(settings.breakers, metrics=app.metrics, alarms=alarms, clock=clock)
-    outbox = Outbox(
-        settings.data_dir / "outbox",
-        Limits(settings.outbox_max_events, settings.outbox_max_bytes),
-        clock=clock,
-        alarms=alarms,
-    )
-    publisher = Publisher(settings, app.metrics, breaker=breakers["kafka"], outbox=outbox, clock=clock, halt=app.halt)
-    consul = ConsulRegistration(settings, breakers["consul"])
-    adapter = DatabaseAdapter(settings, app.identity, postgres, clock, metrics=app.metrics, alarms=alarms)
-    views = Views(PatternView(), BaselineView())
-    tail = TopicTail(
-        client_options=client_options(settings),
-        topic=settings.topic(topics.INTELLIGENCE_PATTERNS.name),
-        apply=_into(views.patterns),
-        clock=clock,
-        since_seconds=PATTERN_VIEW_SECONDS,
-    )
-    baseline_tail = TopicTail(
-        client_options=client_options(settings),
-        topic=settings.topic(topics.INTELLIGENCE_BASELINES.name),
-        apply=_into_baselines(views.baselines),
-        clock=clock,
-    )
-    answer_log = AnswerLog(settings, clock)
+    parts = Parts(app)
     _add_agents(app)
-    health = Health(
-        {
-            "database": postgres.probe,
-            "kafka": publisher.probe,
-            "outbox": publisher.probe_outbox,
-            **({"consul": consul.probe} if consul.enabled else {}),
-        },
-        Facts(
-            recovered=lambda: app.is_processing,
-            caught_up=lambda: tail.caught_up and baseline_tail.caught_up and answer_log.caught_up,
-            stopping=lambda: app.stopping,
-            stopped_agents=lambda: [*app.problems(), *adapter.problems()],
-            outbox=lambda: OutboxState(outbox.pending, outbox.full_reason, outbox.unwritable_reason),
-            halted=adapter.halted,
-        ),
-        instance_id=settings.instance_id,
-        clock=clock,
-        disabled=[] if consul.enabled else ["consul"],
-        breakers={"database": breakers["postgres"], "kafka": breakers["kafka"], "consul": breakers["consul"]},
-    )
-    # The outbox, which the publisher opens, comes first: without it the worker must not take anything.
-    app.edge_services += [publisher, alarms, postgres, consul, health]
-    app.inner_services += [tail, baseline_tail, answer_log, adapter]
-    adapter.lost = app.report_lost
-    app.watched.append(Watched(settings.adapter_group, adapter.moving))
-    _add_meters(app)
-    reads = GuardedReads(postgres, breakers["postgres"], app.metrics, clock)
-    _add_routes(app, health, publisher, views, reads, breakers, answer_log)
-
-
-def _add_meters(app: BridgeApp) -> None:
-    settings = app.settings
-    stored = Subscription(settings.topic, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
-
-    def groups() -> list[Group]:
-        topics = sorted({topic for agent in app.step_agents for topic in agent.topics})
-        return [
-            Group("agents", settings.app_id, "|".join(map(re.escape, topics))),
-            Group("adapter", settings.adapter_group, stored.pattern),
-        ]
-
-    app.inner_services.append(LagMeter(settings, groups, app.metrics, app.clock.monotonic))
+    parts.register()
+    _add_routes(app, parts)
+    return app
 
 
 def _add_agents(app: BridgeApp) -> None:
@@ -163,15 +69,7 @@ def _add_agents(app: BridgeApp) -> None:
     intelligence_agents.detect(app, detectors, intelligence_tables.series(app))
 
 
-def _add_routes(
-    app: BridgeApp,
-    health: Health,
-    publisher: Publisher,
-    views: Views,
-    reads: GuardedReads,
-    breakers: Breakers,
-    answer_log: AnswerLog,
-) -> None:
+def _add_routes(app: BridgeApp, parts: Parts) -> None:
     settings, clock = app.settings, app.clock
     answers = Answers(clock)
     app.new_web = web_factory(
@@ -184,62 +82,38 @@ def _add_routes(
         outermost=[create_meter(app.metrics, clock.monotonic)],
     )
     idempotency = Idempotency(
-        kept=answer_log.kept,
-        catch_up=lambda: _catch_up(answer_log, health),
-        # The effect has been accepted: there must be room for its record.
-        publish=partial(publisher.publish, is_extra=True),
+        kept=parts.answers.kept,
+        catch_up=lambda: _catch_up(parts),
+        publish=parts.publish_extra,
         answers=answers,
         identity=app.identity,
         clock=clock,
     )
     receiver = hook_routes.HookReceiver(
         answers=answers,
-        publish=publisher.publish,
-        analyse=lambda event: analyse(event, views),
+        publish=parts.publisher.publish,
+        analyse=lambda event: analyse(event, parts.views),
         identity=app.identity,
         clock=clock,
         new_uuid=_new_uuid,
         idempotency=idempotency,
         turns=Turns(settings.hook_workers * HOOKS_PER_WORKER),
     )
-    history = PatternHistory(reads, topic=settings.topic(topics.INTELLIGENCE_PATTERNS.name))
-    health_routes.register(app, health, answers)
+    history = PatternHistory(parts.reads, topic=settings.topic(topics.INTELLIGENCE_PATTERNS.name))
+    health_routes.register(app, parts.health, answers)
     metrics_routes.register(app, app.metrics)
-    breaker_routes.register(app, breakers, answers=answers, clock=clock, instance_id=settings.instance_id)
+    breaker_routes.register(app, parts.breakers, answers=answers, clock=clock, instance_id=settings.instance_id)
     hook_routes.register(app, receiver)
-    document_routes.register(app, settings)
     intelligence_routes.register(
-        app, view=views.patterns, baselines=views.baselines, history=history, answers=answers, clock=clock
+        app, view=parts.patterns.view, baselines=parts.baselines.view, history=history, answers=answers, clock=clock
     )
+    document_routes.register(app, settings)
 
 
-async def _catch_up(answer_log: AnswerLog, health: Health) -> None:
+async def _catch_up(parts: Parts) -> None:
     """Let a worker learn what the others have just answered, unless Kafka is known to be away."""
-    if health.checks["kafka"].status == HEALTHY:
-        await answer_log.catch_up(CATCH_UP_SECONDS)
-
-
-def _into(patterns: PatternView) -> Any:
-    def apply(record: Record) -> None:
-        try:
-            patterns.apply(decode(record))
-        except PoisonRecord:
-            return  # the database adapter dead-letters it
-
-    return apply
-
-
-def _into_baselines(baselines: BaselineView) -> Any:
-    def apply(record: Record) -> None:
-        if record.value is None:
-            baselines.forget((record.key or b"").decode(errors="replace"))
-            return
-        try:
-            baselines.apply(decode(record))
-        except PoisonRecord:
-            return  # nobody else writes to this topic: a stray record is passed over
-
-    return apply
+    if parts.health.checks["kafka"].status == HEALTHY:
+        await parts.answers.catch_up(CATCH_UP_SECONDS)
 
 
 def _new_uuid() -> str:

@@ -1,0 +1,110 @@
+"""The parts of a worker besides its agents: services, and what they know of each other. Nothing is started here.
+
+`Parts` makes them in the order in which they depend on each other; `register` tells the app to start and stop them.
+"""
+
+import re
+from collections.abc import Sequence
+
+from agents.database_adapter import DatabaseAdapter
+from bridge_app.domain.database_adapter.subscription import Subscription
+from bridge_app.domain.intelligence.immediate import Views
+from bridge_app.effects.alarms import Alarms
+from bridge_app.effects.answer_log import AnswerLog
+from bridge_app.effects.breakers import Breakers
+from bridge_app.effects.consul import ConsulRegistration
+from bridge_app.effects.guarded_reads import GuardedReads
+from bridge_app.effects.lag_meter import Group, LagMeter
+from bridge_app.effects.outbox.condition import Limits
+from bridge_app.effects.outbox.outbox import Outbox
+from bridge_app.effects.postgres import Postgres
+from bridge_app.effects.publisher import Publisher
+from bridge_app.events.envelope import Event
+from bridge_app.health import Facts, Health, OutboxState
+from bridge_app.runtime.app import BridgeApp
+from bridge_app.runtime.watchdog import Watched
+from tables.intelligence import BaselineLog, PatternLog
+
+
+class Parts:
+    """The services of one worker."""
+
+    def __init__(self, app: BridgeApp) -> None:
+        settings, clock = app.settings, app.clock
+        self.app = app
+        self.postgres = Postgres(settings)
+        self.alarms = Alarms(self.publish_extra, app.identity, clock)
+        self.breakers = Breakers(settings.breakers, metrics=app.metrics, alarms=self.alarms, clock=clock)
+        self.outbox = Outbox(
+            settings.data_dir / "outbox",
+            Limits(settings.outbox_max_events, settings.outbox_max_bytes),
+            clock=clock,
+            alarms=self.alarms,
+        )
+        self.publisher = Publisher(
+            settings, app.metrics, breaker=self.breakers["kafka"], outbox=self.outbox, clock=clock, halt=app.halt
+        )
+        self.consul = ConsulRegistration(settings, self.breakers["consul"])
+        self.adapter = DatabaseAdapter(
+            settings, app.identity, self.postgres, clock, metrics=app.metrics, alarms=self.alarms
+        )
+        self.adapter.lost = app.report_lost
+        self.reads = GuardedReads(self.postgres, self.breakers["postgres"], app.metrics, clock)
+        self.answers = AnswerLog(settings, clock)
+        self.patterns = PatternLog(settings, clock)
+        self.baselines = BaselineLog(settings, clock)
+        self.views = Views(self.patterns.view, self.baselines.view)
+        self.health = self._health()
+
+    def register(self) -> None:
+        """Let the app start all parts, watch what consumes, and tell of alarms."""
+        app = self.app
+        app.raise_alarm = self.alarms.report
+        # The outbox, which the publisher opens, comes first: without it the worker must not take anything.
+        app.edge_services += [self.publisher, self.alarms, self.postgres, self.consul, self.health]
+        lag = LagMeter(app.settings, self._groups, app.metrics, app.clock.monotonic)
+        app.inner_services += [self.patterns, self.baselines, self.answers, self.adapter, lag]
+        app.watched.append(Watched(app.settings.adapter_group, self.adapter.moving))
+
+    async def publish_extra(self, events: Sequence[tuple[str, Event]]) -> bool:
+        """Publish what must find room in the outbox beyond its limits: alarms, and records of accepted effects."""
+        return await self.publisher.publish(events, is_extra=True)
+
+    def _health(self) -> Health:
+        app, outbox, consul = self.app, self.outbox, self.consul
+        probes = {
+            "database": self.postgres.probe,
+            "kafka": self.publisher.probe,
+            "outbox": self.publisher.probe_outbox,
+            "consul": consul.probe,
+        }
+        disabled = [] if consul.enabled else ["consul"]
+        return Health(
+            {name: probe for name, probe in probes.items() if name not in disabled},
+            Facts(
+                recovered=lambda: app.is_processing,
+                caught_up=lambda: all(tail.caught_up for tail in (self.patterns, self.baselines, self.answers)),
+                stopping=lambda: app.stopping,
+                stopped_agents=lambda: [*app.problems(), *self.adapter.problems()],
+                outbox=lambda: OutboxState(outbox.pending, outbox.full_reason, outbox.unwritable_reason),
+                halted=self.adapter.halted,
+            ),
+            instance_id=app.settings.instance_id,
+            clock=app.clock,
+            disabled=disabled,
+            breakers={
+                "database": self.breakers["postgres"],
+                "kafka": self.breakers["kafka"],
+                "consul": self.breakers["consul"],
+            },
+        )
+
+    def _groups(self) -> list[Group]:
+        """Return the consumer groups of this worker, and what they read."""
+        settings = self.app.settings
+        stored = Subscription(settings.topic, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
+        topics = sorted({topic for agent in self.app.step_agents for topic in agent.topics})
+        return [
+            Group("agents", settings.app_id, "|".join(map(re.escape, topics))),
+            Group("adapter", settings.adapter_group, stored.pattern),
+        ]
