@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 from faust.types import TP
+from mode import Service
 
 from bridge_app.events.envelope import Identity
 from bridge_app.runtime.app import BridgeApp
@@ -16,10 +17,11 @@ from tests.unit.runtime.step_rig import put
 SOURCE = TP("rig.in", 0)
 
 
-class FakeThread:
+class FakeThread(Service):
     """Commits in the stead of the consumer's thread, or fails to."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.succeeds = True
         self.committed: dict[TP, int] = {}
 
