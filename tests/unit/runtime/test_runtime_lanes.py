@@ -191,6 +191,7 @@ async def test_closed_lanes_drop_what_is_queued_and_finish_what_is_in_progress(r
 
 
 async def test_a_batch_of_an_older_generation_is_dropped(rig: Rig) -> None:
+    rig.gate.set()
     (old,) = await rig.take(("a", 0, 1), generation=GENERATION - 1)
     await rig.lanes.settled()
 
