@@ -85,30 +85,36 @@ class Deployment(Server):
 
 
 @asynccontextmanager
-async def deployed(environ: Mapping[str, str], mark: str, **variables: str) -> AsyncIterator[Deployment]:
-    """Run a worker on the services that `environ` names; `mark` is in the names of all that it makes there."""
-    database = mark.replace("-", "_").replace(".", "_")
+async def fresh_database(environ: Mapping[str, str], mark: str) -> AsyncIterator[tuple[dict[str, str], Pool]]:
+    """Make a database that is dropped at the end; yield the variables that name it, and connections to it."""
+    name = mark.replace("-", "_").replace(".", "_")
+    own = {**environ, "POSTGRES_DB": name}
     admin = await asyncpg.connect(**_postgres(environ))
-    await admin.execute(f'CREATE DATABASE "{database}"')
-    own = {
-        **environ, "KAFKA_TOPIC_PREFIX": f"{mark}.", "POSTGRES_DB": database, "BRIDGE_WEB_PORT": str(PORT),
-        "CONSUL_ENABLED": "false", **variables,
-    }  # fmt: skip
+    await admin.execute(f'CREATE DATABASE "{name}"')
     try:
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            worker = Worker("bench", "bridge_app", Path(folder), own, options=())
-            async with asyncpg.create_pool(**_postgres(own), min_size=0, max_size=2) as pool:
-                worker.start()
-                try:
-                    found = Deployment(worker, f"{mark}.", pool)
-                    await eventually(lambda: asyncio.to_thread(found.answers, "/ready"), "ready", seconds=START_SECONDS)
-                    yield found
-                    assert await worker.terminate() == 0, worker.log[-4000:]
-                finally:
-                    worker.destroy()
+        async with asyncpg.create_pool(**_postgres(own), min_size=0, max_size=2) as pool:
+            yield own, pool
     finally:
-        await admin.execute(f'DROP DATABASE "{database}" WITH (FORCE)')
+        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
         await admin.close()
+
+
+@asynccontextmanager
+async def deployed(environ: Mapping[str, str], mark: str) -> AsyncIterator[Deployment]:
+    """Run a worker on the services that `environ` names; `mark` is in the names of all that it makes there."""
+    async with fresh_database(environ, mark) as (database, pool):
+        own = {
+            **database, "KAFKA_TOPIC_PREFIX": f"{mark}.", "BRIDGE_WEB_PORT": str(PORT), "CONSUL_ENABLED": "false",
+        }  # fmt: skip
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            worker = Worker("bench", "bridge_app", Path(folder), own, options=()).start()
+            try:
+                found = Deployment(worker, f"{mark}.", pool)
+                await eventually(lambda: asyncio.to_thread(found.answers, "/ready"), "ready", seconds=START_SECONDS)
+                yield found
+                assert await worker.terminate() == 0, worker.log[-4000:]
+            finally:
+                worker.destroy()
 
 
 @asynccontextmanager

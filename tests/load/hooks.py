@@ -6,10 +6,9 @@ or after which Kafka or `event_logs` does not hold every accepted one exactly on
 """
 
 import itertools
-import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from statistics import median
 from typing import NamedTuple
@@ -17,7 +16,7 @@ from typing import NamedTuple
 from tests.lab.cluster import Cluster
 from tests.load.broker import Broker
 from tests.load.deployment import Cpu, Deployment, Server, deployed, served
-from tests.load.posts import Call, Client, start_hook
+from tests.load.posts import Call, Client, health_hook, start_hook
 from tests.load.report import markdown, percentile
 
 CONNECTIONS = 64
@@ -30,7 +29,9 @@ DRAIN_SECONDS = 120.0
 TOPIC = "hooks.service_lifecycle"
 BARE = (sys.executable, "-m", "tests.load.bare_handler")
 
-BRIDGE_NAME, BARE_NAME, PRODUCING_NAME = "bridge", "bare aiohttp handler", "the same, and an acknowledged send"
+BARE_NAME, PRODUCING_NAME = "bare aiohttp handler", "the same, and an acknowledged send"
+STARTS_NAME, HEALTH_NAME = "bridge, starts", "bridge, changes of health"
+MAKERS = {STARTS_NAME: start_hook, HEALTH_NAME: health_hook}
 RATE_GOAL = 2000
 P50_GOAL_MS, P95_GOAL_MS = 10, 50
 
@@ -46,10 +47,10 @@ class Flood(NamedTuple):
     client_share: float
 
 
-def hooks(mark: str) -> Iterator[bytes]:
-    """Yield the starts of services in turn, each with a correlation of its own."""
+def hooks(make: Callable[[str, str], bytes], mark: str) -> Iterator[bytes]:
+    """Yield hooks of services in turn, each with a correlation of its own."""
     for number in itertools.count():
-        yield start_hook(f"service-{number % SERVICES}", f"{mark}-{number}")
+        yield make(f"service-{number % SERVICES}", f"{mark}-{number}")
 
 
 async def flood(server: Server, requests: Iterator[bytes], seconds: float) -> tuple[Flood, int]:
@@ -80,8 +81,17 @@ async def until_all_is_there(deployment: Deployment, cluster: Cluster, accepted:
 class HookBench:
     """The rounds of the contestants; a line per run goes to stderr."""
 
-    def __init__(self, broker: Broker, mark: str, *, seconds: float = SECONDS, paced: float = PACED_SECONDS) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        mark: str,
+        environ: Mapping[str, str],
+        *,
+        seconds: float = SECONDS,
+        paced: float = PACED_SECONDS,
+    ) -> None:
         self._broker = broker
+        self._environ = environ
         self._mark = mark
         self._seconds = seconds
         self._paced_seconds = paced
@@ -91,16 +101,16 @@ class HookBench:
     async def round(self, number: int) -> None:
         """Let every contestant answer once, one after the other."""
         mark = f"{self._mark}-hooks-{number}"
-        await self._peer(BARE_NAME, served([*BARE], os.environ))
+        await self._peer(BARE_NAME, served([*BARE], self._environ))
         topic = f"{mark}.bare"
         await self._broker.create(topic)
-        environ = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": self._broker.servers, "BENCH_TOPIC": topic}
+        environ = {**self._environ, "KAFKA_BOOTSTRAP_SERVERS": self._broker.servers, "BENCH_TOPIC": topic}
         await self._peer(PRODUCING_NAME, served([*BARE, "--kafka"], environ))
         await self._bridge(mark)
 
     async def _peer(self, name: str, server: AbstractAsyncContextManager[Server]) -> None:
         async with server as found:
-            requests = hooks("peer")
+            requests = hooks(start_hook, "peer")
             self.floods[name].append((await flood(found, requests, self._seconds))[0])
             self.paced[name] += await paced(found, requests, self._paced_seconds)
         self._say(name)
@@ -109,17 +119,21 @@ class HookBench:
         cluster = Cluster(self._broker.servers)
         await cluster.start()
         try:
-            async with deployed(os.environ, mark) as deployment:
-                requests = hooks(mark)
-                run, accepted = await flood(deployment, requests, self._seconds)
-                await until_all_is_there(deployment, cluster, accepted)
-                calls = await paced(deployment, requests, self._paced_seconds)
-                await until_all_is_there(deployment, cluster, accepted + len(calls))
+            async with deployed(self._environ, mark) as deployment:
+                accepted = 0
+                for name, make in MAKERS.items():
+                    requests = hooks(make, f"{mark}-{name}")
+                    run, flooded = await flood(deployment, requests, self._seconds)
+                    accepted += flooded
+                    await until_all_is_there(deployment, cluster, accepted)
+                    calls = await paced(deployment, requests, self._paced_seconds)
+                    accepted += len(calls)
+                    await until_all_is_there(deployment, cluster, accepted)
+                    self.floods[name].append(run)
+                    self.paced[name] += calls
+                    self._say(name)
         finally:
             await cluster.stop()
-        self.floods[BRIDGE_NAME].append(run)
-        self.paced[BRIDGE_NAME] += calls
-        self._say(BRIDGE_NAME)
 
     def _say(self, name: str) -> None:
         run = self.floods[name][-1]
@@ -151,15 +165,14 @@ class HookBench:
         return markdown(rows)
 
     def _verdicts(self) -> str:
-        rate = median(run.rate for run in self.floods[BRIDGE_NAME])
-        p50, p95 = (percentile(self.paced[BRIDGE_NAME], share) * 1000 for share in (0.5, 0.95))
-        return "\n".join(
-            (
-                f"- single hooks: {rate:,.0f}/s, goal ≥ {RATE_GOAL:,}/s: {_word(rate >= RATE_GOAL)}",
-                f"- at {PACE}/s: p50 {p50:.1f} ms, goal ≤ {P50_GOAL_MS} ms: {_word(p50 <= P50_GOAL_MS)}",
-                f"- at {PACE}/s: p95 {p95:.1f} ms, goal ≤ {P95_GOAL_MS} ms: {_word(p95 <= P95_GOAL_MS)}",
-            )
-        )
+        lines = []
+        for name in MAKERS:
+            rate = median(run.rate for run in self.floods[name])
+            lines.append(f"- {name}: {rate:,.0f}/s, goal ≥ {RATE_GOAL:,}/s: {_word(rate >= RATE_GOAL)}")
+            for label, share, goal in (("p50", 0.5, P50_GOAL_MS), ("p95", 0.95, P95_GOAL_MS)):
+                found = percentile(self.paced[name], share) * 1000
+                lines.append(f"- {name} at {PACE}/s: {label} {found:.1f} ms, goal ≤ {goal} ms: {_word(found <= goal)}")
+        return "\n".join(lines)
 
 
 def _seconds(calls: list[Call]) -> list[float]:

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import orjson
 
@@ -34,26 +34,38 @@ class Call(NamedTuple):
 
 
 def start_hook(service: str, correlation_id: str) -> bytes:
-    """Return the request that reports the start of a service."""
-    body = orjson.dumps(
+    """Return the request that reports the start of a service: the hook that causes the most work."""
+    return _request(
         {
             "hook_type": "service_started",
             "correlation_id": correlation_id,
-            "service_info": {
-                "name": service,
-                "version": "1.0.0",
-                "instance_id": f"{service}-1",
-                "startup_time_ms": 2500,
-                "environment": "bench",
-                "capabilities": ["orders", "payments"],
-            },
+            "service_info": {**_info(service), "startup_time_ms": 2500, "capabilities": ["orders", "payments"]},
             "metadata": {"region": "eu-1"},
         }
     )
-    head = (
-        f"POST {PATH} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+
+
+def health_hook(service: str, correlation_id: str) -> bytes:
+    """Return the request that reports a change of a service's health: nothing is derived from it but an observation."""
+    return _request(
+        {
+            "hook_type": "health_changed",
+            "correlation_id": correlation_id,
+            "service_info": _info(service),
+            "health_transition": {"previous_status": "degraded", "current_status": "healthy"},
+            "metadata": {"region": "eu-1"},
+        }
     )
-    return head.encode() + body
+
+
+def _info(service: str) -> dict[str, Any]:
+    return {"name": service, "version": "1.0.0", "instance_id": f"{service}-1", "environment": "bench"}
+
+
+def _request(hook: dict[str, Any]) -> bytes:
+    body = orjson.dumps(hook)
+    head = (f"POST {PATH} HTTP/1.1", "Host: bench", "Content-Type: application/json", f"Content-Length: {len(body)}")
+    return "\r\n".join((*head, "", "")).encode() + body
 
 
 class Connection(asyncio.Protocol):

@@ -10,10 +10,9 @@ rate is found by doubling and then bisecting; the latencies that count are those
 """
 
 import asyncio
-import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tests.lab.waiting import eventually
@@ -100,9 +99,15 @@ class RowBench:
     """One worker under growing load."""
 
     def __init__(
-        self, mark: str, *, step_seconds: float = STEP_SECONDS, measured_seconds: float = MEASURED_SECONDS
+        self,
+        mark: str,
+        environ: Mapping[str, str],
+        *,
+        step_seconds: float = STEP_SECONDS,
+        measured_seconds: float = MEASURED_SECONDS,
     ) -> None:
         self._mark = mark
+        self._environ = environ
         self._step_seconds = step_seconds
         self._measured_seconds = measured_seconds
         self._sent = 0
@@ -111,7 +116,7 @@ class RowBench:
 
     async def run(self, *, highest_rate: int = HIGHEST_RATE) -> None:
         """Find the highest rate, up to `highest_rate`, at which the lag stays flat, and measure at half of it."""
-        async with deployed(os.environ, f"{self._mark}-rows") as deployment:
+        async with deployed(self._environ, f"{self._mark}-rows") as deployment:
             await self._at(deployment, FIRST_RATE, self._step_seconds)  # the first hooks of a worker are slow
             self.highest = await self._search(deployment, highest_rate)
             self.measured = await self._at(deployment, self.highest / 2, self._measured_seconds)
