@@ -122,8 +122,8 @@ class Client:
         for connection in self._connections:
             connection.close()
 
-    async def flood(self, requests: Iterator[bytes], seconds: float) -> list[Call]:
-        """Send requests for so long, as fast as they are answered, each connection on its own.
+    async def flood(self, requests: Iterator[bytes], seconds: float = float("inf")) -> list[Call]:
+        """Send requests as fast as they are answered, each connection on its own, until they or the seconds are over.
 
         Raises:
             Refused: an answer was not as expected.
@@ -132,8 +132,8 @@ class Client:
         calls: list[Call] = []
 
         async def work(connection: Connection) -> None:
-            while (began := time.monotonic()) < until:
-                self._check(await connection.post(next(requests)))
+            while (began := time.monotonic()) < until and (request := next(requests, None)) is not None:
+                self._check(await connection.post(request))
                 calls.append(Call(began, time.monotonic()))
 
         async with asyncio.TaskGroup() as group:

@@ -18,5 +18,5 @@ message; an error at import, collection or setup does not count, nor does anothe
     report      the verdicts and their table
 
 `make mutate ARGS="-k fence"` tries those whose names contain a text. A patch that no longer applies fails `make test`:
-whoever changes the lines makes the patch anew, with `git diff -U2` from the same break.
+whoever changes the lines makes the patch anew, with `git diff -U1` from the same break.
 """

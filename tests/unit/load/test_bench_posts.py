@@ -53,6 +53,11 @@ async def test_a_flood_asks_on_every_connection_until_its_time_is_over() -> None
     assert all(call.seconds > 0 for call in calls)
 
 
+async def test_a_flood_ends_when_every_request_is_answered() -> None:
+    async with serving(GOOD) as port, Client(port, 3) as client:
+        assert len(await client.flood(start_hook("s", str(n)) for n in range(10))) == 10
+
+
 async def test_a_paced_call_begins_when_it_was_due() -> None:
     sent: dict[int, float] = {}
     async with serving(GOOD) as port, Client(port, 3) as client:

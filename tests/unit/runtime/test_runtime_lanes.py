@@ -115,7 +115,7 @@ def rig() -> Rig:
 
 async def test_two_topics_share_the_lane_of_a_partition_number_and_partitions_overlap(rig: Rig) -> None:
     events = await rig.take(("a", 0, 2), ("b", 0, 3), ("a", 1, 1))
-    await eventually(lambda: rig.running[0] == 1 and rig.running[1] == 1, "a step in each partition")
+    await eventually(lambda: rig.running[0] >= 1 and rig.running[1] >= 1, "a step in each partition")
     rig.gate.set()
     await rig.lanes.settled()
 
