@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.partitioner import murmur2
 from faust.transport.drivers import aiokafka as driver
 
@@ -23,6 +23,9 @@ log = structlog.get_logger(__name__)
 
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
+#: The client holds one batch per partition and gives up waiting for it to be sent, the sooner the busier it is: it adds
+#: up all the time since the beginning each time it looks. Nothing was refused then, but aiokafka calls it final.
+NO_ROOM = KafkaTimeoutError
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -81,7 +84,7 @@ class BatchProducer(driver.Producer):
             try:
                 return await self._produce_once(topic, partition, pending)
             except KafkaError as error:
-                if not error.retriable:
+                if not (error.retriable or isinstance(error, NO_ROOM)):
                     raise
                 log.warning("send_retried", topic=topic, partition=partition, error=repr(error), delay_seconds=delay)
             await asyncio.sleep(delay)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 import orjson
+from aiokafka.errors import KafkaTimeoutError
 from faust.types import TP
 
 from bridge_app.domain import Outcome
@@ -76,10 +77,11 @@ class Acknowledged(NamedTuple):
 
 
 class HeldBroker:
-    """Takes batches in the client's stead. `acknowledge` and `refuse` settle the oldest that waits."""
+    """Takes batches in the client's stead, while it has room. `acknowledge` and `refuse` settle the oldest of them."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, list[tuple[bytes, bytes | None]]]] = []
+        self.has_room = True
         self._waiting: list[tuple[str, Batch, asyncio.Future[Acknowledged]]] = []
         self._ends: dict[str, int] = {}
 
@@ -87,6 +89,8 @@ class HeldBroker:
         return Batch()
 
     async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Future[Acknowledged]:
+        if not self.has_room:
+            raise KafkaTimeoutError
         self.sent.append((topic, batch.records))
         future: asyncio.Future[Acknowledged] = asyncio.get_running_loop().create_future()
         self._waiting.append((topic, batch, future))
