@@ -56,7 +56,7 @@ chaos: $(FOR_DEV) ## Run the long fault tests: workers killed, frozen and coming
 mutate: $(FOR_DEV) ## Break each rule of delivery on purpose, and see that its test fails (10 minutes)
 	@$(STACK) exec --profile test --wait-for-consul -- $(BIN)/python -m tests.mutations $(ARGS)
 
-bench: $(FOR_DEV) ## Compare the bridge with its peers (15 minutes; ARGS=hooks runs one part of step, hooks, rows, adapter)
+bench: $(FOR_DEV) ## Compare the bridge with its peers (15 minutes; ARGS=hooks runs one part of step, hooks, rows, outbox, adapter)
 	@CONSUL_HOST=unused $(STACK) exec --profile test -- $(BIN)/python -m tests.load $(ARGS)
 
 # --- install ---------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ which `make bench ARGS="hooks rows"` runs some:
     step        a keyed step with state, and the recovery of a wiped table, beside stock Faust and Quix Streams
     hooks       hooks accepted per second and their latency, beside bare aiohttp handlers
     rows        from a hook to its row and to its pattern's row, at half of the highest rate with a flat lag
+    outbox      how long 10,000 hooks of an outage take to be replayed, on a broker that is stopped and started
     adapter     rows per second from a backlog, beside a hand-written consumer with the same statement
 
 Of the step: every contestant is a process of its own and does the same work: read the same topic, decode the same JSON
@@ -29,6 +30,7 @@ survive a kill at any moment. The others count twice after some kills, and stock
     posts               the lean HTTP client
     hooks               the rounds of the hooks, with bare_handler as the ceiling
     rows                the search for the highest rate, and the latencies
+    outbox              the outage and the replay
     adapter             the rounds of the adapter, with adapter_job as both contestants
     broker              topics: made, filled, copied, recounted
     contest             runs a contestant and reads its report

@@ -13,6 +13,7 @@ from tests.load.adapter import AdapterBench
 from tests.load.broker import Broker
 from tests.load.contest import ContestFailed
 from tests.load.hooks import HookBench
+from tests.load.outbox import OutboxBench
 from tests.load.posts import Refused
 from tests.load.report import machine
 from tests.load.rows import RowBench
@@ -61,8 +62,16 @@ async def adapter(broker: Broker, mark: str, options: Options) -> str:
     return bench.report()
 
 
+async def outbox(broker: Broker, mark: str, options: Options) -> str:
+    bench = OutboxBench(mark, os.environ)
+    for number in range(1, options.rounds + 1):
+        _say(f"outbox: round {number} of {options.rounds}")
+        await bench.round(number)
+    return bench.report()
+
+
 PARTS: dict[str, Callable[[Broker, str, Options], Awaitable[str]]] = {
-    "step": step, "hooks": hooks, "rows": rows, "adapter": adapter,
+    "step": step, "hooks": hooks, "rows": rows, "outbox": outbox, "adapter": adapter,
 }  # fmt: skip
 
 

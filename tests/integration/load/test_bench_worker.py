@@ -10,6 +10,7 @@ from tests.load import rows, workload
 from tests.load.adapter import AdapterBench
 from tests.load.broker import Broker
 from tests.load.hooks import BARE_NAME, HEALTH_NAME, PRODUCING_NAME, STARTS_NAME, HookBench
+from tests.load.outbox import OutboxBench
 from tests.load.rows import RowBench
 
 RATE = 20
@@ -55,6 +56,17 @@ async def test_bench_rows_sees_the_row_and_the_pattern_of_every_hook(
     assert bench.measured is not None
     assert len(bench.measured.rows) == len(bench.measured.patterns) == RATE / 2
     assert all(0 < row <= rows.DRAIN_SECONDS for row in bench.measured.rows)
+
+
+async def test_bench_outbox_watches_the_replay_of_every_hook_of_an_outage(
+    mark: str, environ: Mapping[str, str]
+) -> None:
+    bench = OutboxBench(mark, environ, events=500)
+    await bench.round(1)
+
+    (replay,) = bench.replays
+    assert replay.lasted >= 0
+    assert "- replay of 500 events: " in bench.report()
 
 
 async def test_bench_adapter_lets_both_store_every_event(broker: Broker, mark: str, environ: Mapping[str, str]) -> None:

@@ -135,13 +135,13 @@ class Rig:
         )
         self.changelog = self.table.changelog_topic_name
 
-    def step(self, records: Iterable[Input]) -> asyncio.Task[None]:
+    def step(self, records: Iterable[Input]) -> asyncio.Task[int | None]:
         """Begin the step of some records of partition 0."""
         batch = cast("list[Record]", list(records))
         message = new_batch(TP(SOURCE, 0), batch, GENERATION)
         return asyncio.create_task(self.agent._run_step(message, batch))
 
-    async def finish(self, step: asyncio.Task[None]) -> None:
+    async def finish(self, step: asyncio.Task[int | None]) -> None:
         """Acknowledge whatever the step sends until it is done."""
         while not step.done():
             await self.idle()
