@@ -110,6 +110,7 @@ def _add_parts(app: BridgeApp) -> None:
     # The outbox, which the publisher opens, comes first: without it the worker must not take anything.
     app.edge_services += [publisher, alarms, postgres, consul, health]
     app.inner_services += [tail, adapter]
+    adapter.lost = app.report_lost
     app.watched.append(Watched(settings.adapter_group, adapter.moving))
     _add_meters(app)
     reads = GuardedReads(postgres, breakers["postgres"], app.metrics, clock)

@@ -29,6 +29,7 @@ from bridge_app.runtime.folder import claim
 from bridge_app.runtime.guard import Guard
 from bridge_app.runtime.lanes import Lanes
 from bridge_app.runtime.loop_watch import LoopLimits, LoopWatch
+from bridge_app.runtime.losses import Lost
 from bridge_app.runtime.process import BridgeWorker, end
 from bridge_app.runtime.producer import BatchProducer
 from bridge_app.runtime.rebalances import RebalanceSensor
@@ -186,6 +187,13 @@ class BridgeApp(faust.App):
         """Return one line for each reason why an operator is needed; empty when none is."""
         refused = [f"Kafka refuses the credentials: {self.kafka_refusal}"] if self.kafka_refusal else []
         return [*refused, *self.guard.problems()]
+
+    def report_lost(self, lost: Lost) -> None:
+        """Tell of records that their topic dropped before they were read."""
+        log.critical("records_lost", **lost._asdict(), records=lost.records)
+        if lost.group == self.settings.adapter_group:
+            self.metrics.adapter_records_lost.inc(lost.records)
+        self.alarm(Alarm("RECORDS_LOST", str(lost), {**lost._asdict(), "records": lost.records}))
 
     def alarm(self, alarm: Alarm) -> None:
         """Tell operators, in the background."""

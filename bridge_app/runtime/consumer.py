@@ -20,6 +20,7 @@ from bridge_app.errors import Fenced
 from bridge_app.events.record import Record
 from bridge_app.runtime.batches import BatchMessage, new_batch
 from bridge_app.runtime.books import Books
+from bridge_app.runtime.losses import lost_before
 from bridge_app.runtime.producer import BatchProducer
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class BatchConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self.books = Books()
         self._parked = asyncio.Event()
+        self._next: dict[TP, int] = {}
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -140,6 +142,7 @@ class BatchConsumer(driver.Consumer):
         for tp, records in fetched.items():
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
             if tp.topic in self.app.batch_topics:
+                self._mind_gap(tp, records)
                 chunks = [records[i : i + MAX_BATCH_RECORDS] for i in range(0, len(records), MAX_BATCH_RECORDS)]
                 queues[tp] = iter([new_batch(tp, chunk, generation) for chunk in chunks])
             else:
@@ -152,6 +155,31 @@ class BatchConsumer(driver.Consumer):
                 else:
                     yield tp, message
 
+    def _mind_gap(self, tp: TP, records: list[Record]) -> None:
+        wanted = self._next.get(tp)
+        if wanted is None:
+            return  # a changelog, or nothing was ever committed
+        self._next[tp] = records[-1].offset + 1
+        if records[0].offset > wanted:
+            self.add_future(self._look_for_losses({tp: wanted}, {tp: records[0].offset}))
+
+    async def _look_for_losses(self, wanted: Mapping[TP, int], found: Mapping[TP, int]) -> dict[TP, int]:
+        """Report what is gone between what was to be read next and what was found; return where the logs start."""
+        starts = {TP(tp.topic, tp.partition): at for tp, at in (await self.earliest_offsets(*wanted)).items()}
+        for tp, log_start in starts.items():
+            lost = lost_before(self.app.conf.id, tp, wanted[tp], found.get(tp, log_start), log_start)
+            if lost is not None:
+                self.app.report_lost(lost)
+        return starts
+
+    def _first_not_applied(self, tp: TP, committed: int) -> int:
+        """Return the next offset whose record has not taken effect: tables may be ahead of what was committed."""
+        agents = [agent for agent in self.app.step_agents if tp.topic in agent.topics]
+        applied = [
+            -1 if agent.table is None else agent.table.watermarks(tp.partition).get(tp.topic, -1) for agent in agents
+        ]
+        return max(committed, min(applied, default=-1) + 1)
+
     async def read_again(self, topic: str) -> None:
         """Read a topic that had stopped from its committed offsets on, for as long as this worker has its partitions.
 
@@ -163,7 +191,7 @@ class BatchConsumer(driver.Consumer):
         for tp, offset in ((TP(tp.topic, tp.partition), offset) for tp, offset in earliest.items()):
             offset = max(offset, self.books.confirmed(tp) or 0)
             await self._seek(tp, offset)
-            self._read_offset[tp] = offset
+            self._read_offset[tp] = self._next[tp] = offset
         self._buffered_partitions.difference_update(own)
 
     # -- rebalance
@@ -234,17 +262,26 @@ class BatchConsumer(driver.Consumer):
         self.books.forget_delivered()
         changelogs = self.app.tables.changelog_topics
         fresh: list[TP] = []
+        known: dict[TP, int] = {}
         for tp in self.assignment():
             committed = self._committed_offset[tp]
             if committed:
                 self.books.confirm({tp: committed})
-            elif tp.topic not in changelogs:
-                fresh.append(tp)
+            if tp.topic not in changelogs:
+                if committed:
+                    known[tp] = committed
+                else:
+                    fresh.append(tp)
+        self._next = {}
+        if known:
+            starts = await self._look_for_losses({tp: self._first_not_applied(tp, at) for tp, at in known.items()}, {})
+            self._next = {tp: max(at, starts[tp]) for tp, at in known.items()}
         if fresh:
             for aiokafka_tp, offset in (await self.earliest_offsets(*fresh)).items():
                 tp = TP(aiokafka_tp.topic, aiokafka_tp.partition)
                 await self._seek(tp, offset)
                 self._read_offset[tp] = None
+                self._next[tp] = offset
         for lanes in self.app.lanes:
             lanes.open(self.app.consumer_generation_id)
 

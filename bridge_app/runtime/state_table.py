@@ -60,7 +60,10 @@ class StateTable(faust.Table[bytes, bytes], Generic[S]):
 
     def read(self, partition: int, key: bytes) -> Row[S] | None:
         """Return a key's row, None when there is none. Blocks for one RocksDB look-up (about 3 µs)."""
-        data = self._database(partition).get(key)
+        try:
+            data = self._database(partition).get(key)
+        except Exception as error:  # RocksDB's have no type of their own
+            raise self._shared_store.damaged(partition, error) from error
         return None if data is None else self._codec.decode(data)
 
     def watermarks(self, partition: int) -> Watermarks:
@@ -72,10 +75,34 @@ class StateTable(faust.Table[bytes, bytes], Generic[S]):
         return known
 
     def scan(self, partition: int) -> Iterator[tuple[bytes, Row[S]]]:
-        """Yield every key and row of a partition, in key order. Blocks for about 6 µs per key."""
+        """Yield every key and row of a partition, in key order. Blocks for about 6 µs per key.
+
+        Raises:
+            StateDamaged: there are more keys than can be read.
+        """
+        key = None
         for key, data in self._database(partition).items():
             if not key.startswith(RESERVED_PREFIX) and key != SharedStore.offset_key:
                 yield key, self._codec.decode(data)
+        self._check_end(partition, key)
+
+    def _check_end(self, partition: int, last: bytes | None) -> None:
+        """RocksDB's iterator stops at a damaged block without a word: see whether it has been to the last key."""
+        iterator = self._database(partition).iter()
+        try:
+            iterator.seek_to_last()
+            iterator.status()
+            complete = not iterator.valid() or iterator.key() == last
+        except Exception as error:  # RocksDB's have no type of their own
+            raise self._shared_store.damaged(partition, error) from error
+        if not complete:
+            raise self._shared_store.damaged(partition, OSError(f"Corruption: nothing can be read behind {last!r}"))
+
+    def set_aside(self, partition: int, reason: str) -> None:
+        """Put the database of a partition out of the way: it contradicts its changelog, which is read anew."""
+        self._shared_store.set_aside(partition, reason)
+        self._watermarks.pop(partition, None)
+        self._graves.pop(partition, None)
 
     def deadlines(self, partition: int, due: Callable[[S], int | None]) -> Iterator[tuple[bytes, int]]:
         """Yield the deadline of every key that has one; graves left by an earlier owner are noted on the way."""
@@ -135,10 +162,17 @@ class StateTable(faust.Table[bytes, bytes], Generic[S]):
             else:
                 batch.put(key, value)
         batch.put(SharedStore.offset_key, b"%d" % changelog_offset)
-        self._database(partition).write(batch)
+        try:
+            self._database(partition).write(batch)
+        except Exception as error:  # RocksDB's have no type of their own
+            raise self._shared_store.damaged(partition, error) from error
 
     def _database(self, partition: int) -> Any:
-        return cast(SharedStore, self.data)._db_for_partition(partition)
+        return self._shared_store._db_for_partition(partition)
+
+    @property
+    def _shared_store(self) -> SharedStore:
+        return cast(SharedStore, self.data)
 
     # -- what Faust calls
 

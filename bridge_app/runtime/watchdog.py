@@ -61,6 +61,8 @@ class Watchdog(Service):
     async def _run(self) -> None:
         while not self.should_stop:
             await self.sleep(self._every)
+            if self.should_stop:
+                return
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     await self._look()
@@ -94,6 +96,9 @@ class Watchdog(Service):
             return {}
         admin, consumer = await self._connect()
         partitions = {TopicPartition(*tp) for tps in watched.values() for tp in tps}
+        if consumer.assignment() != partitions:  # it learns of their leaders by that, all at once
+            consumer.assign(list(partitions))
+            consumer.pause(*partitions)
         ends = await consumer.end_offsets(partitions)
         found = {}
         for group, tps in watched.items():
@@ -107,7 +112,7 @@ class Watchdog(Service):
         """Whether there is a record to read: the marks of transactions take offsets, too, and cannot be committed."""
         _, consumer = await self._connect()
         tp = TopicPartition(*stall.owned.tp)
-        consumer.assign([tp])
+        consumer.assign([tp])  # resumed by that; the next look assigns and pauses all of them again
         if stall.offsets.committed < 0:
             await consumer.seek_to_beginning(tp)
         else:

@@ -24,7 +24,7 @@ from bridge_app.runtime.consumer import BatchConsumer, BatchConsumerThread
 from bridge_app.runtime.producer import BatchProducer
 from bridge_app.runtime.recovery import ParkedRecovery, ParkedTableManager
 from bridge_app.runtime.state_table import StateTable
-from bridge_app.runtime.store import SharedOptions
+from bridge_app.runtime.store import SharedOptions, SharedStore
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0", "rocksdict": "0.3.29"}
 OVERRIDDEN: list[tuple[type, type, str]] = [
@@ -45,6 +45,9 @@ OVERRIDDEN: list[tuple[type, type, str]] = [
     (BatchProducer, driver.Producer, "_new_producer"),
     (ParkedRecovery, Recovery, "on_recovery_completed"),
     (ParkedRecovery, Recovery, "_resume_streams"),
+    (ParkedRecovery, Recovery, "_build_offsets"),
+    (SharedStore, rocksdb.Store, "_open_for_partition"),
+    (SharedStore, rocksdb.Store, "persisted_offset"),
     (StateTable, Table, "_new_store_by_url"),
     (StateTable, Table, "on_start"),
     (StateTable, Table, "on_rebalance"),
