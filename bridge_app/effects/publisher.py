@@ -20,7 +20,7 @@ from bridge_app.effects.outbox.outbox import Outbox
 from bridge_app.effects.outbox.replay import Replayer
 from bridge_app.effects.producer_link import MAX_REQUEST_BYTES, ProducerLink
 from bridge_app.effects.side_loop import SideLoop
-from bridge_app.effects.window_sender import WindowSender
+from bridge_app.effects.window_sender import CONNECT_SECONDS, WindowSender
 from bridge_app.errors import (
     CircuitOpenError,
     InternalError,
@@ -36,8 +36,6 @@ from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-#: A broker that takes longer to answer is as good as none (resilience §2).
-CONNECT_SECONDS = 1.0
 RECONNECT_SECONDS = 0.25
 #: How long the replay waits when it may not send, and when it failed.
 REFUSED_SECONDS = 0.05
@@ -151,6 +149,7 @@ class Publisher(Service):
         self._background = [self.add_future(self._keep_connected()), self.add_future(self._keep_replaying())]
 
     async def on_stop(self) -> None:
+        # They sleep by asyncio: a sleep of `mode` that meets the stop swallows the cancellation.
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -244,31 +243,32 @@ class Publisher(Service):
     # -- in the background
 
     async def _keep_connected(self) -> None:
-        while not self.should_stop:
+        while True:
             await self._link.until_abandoned()
             is_told = False
             while not self._link.is_connected:
                 try:
+                    await self._side.run(self._sender.connect())  # first: the replay begins when a probe succeeds
                     async with asyncio.timeout(CONNECT_SECONDS):
                         await self._link.connect()
                 except (ConnectionError, TimeoutError) as error:
                     if not is_told:
                         log.warning("publisher_waiting_for_kafka", error=repr(error))
                     is_told = True
-                    await self.sleep(RECONNECT_SECONDS)
+                    await asyncio.sleep(RECONNECT_SECONDS)
             log.info("publisher_connected")
 
     async def _keep_replaying(self) -> None:
         """Replay in another loop: in this one every window would wait for many turns of agents that are busy with what
         the windows before it brought.
         """
-        while not self.should_stop:
+        while True:
             await self._outbox.until_waiting()
             await self._link.until_connected()
             try:
                 permit = self._breaker.acquire()
             except CircuitOpenError:
-                await self.sleep(REFUSED_SECONDS)
+                await asyncio.sleep(REFUSED_SECONDS)
                 continue
             is_closed = self._breaker.snapshot().state is BreakerState.CLOSED
             try:
@@ -278,7 +278,7 @@ class Publisher(Service):
                 if isinstance(error, TimeoutError | KafkaError | ConnectionError):
                     permit.failure(error)
                 permit.ignore()  # a disk that fails says nothing about Kafka
-                await self.sleep(FAILED_SECONDS)
+                await asyncio.sleep(FAILED_SECONDS)
             else:
                 permit.success()
 

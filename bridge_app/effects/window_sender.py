@@ -10,6 +10,7 @@ from bridge_app.events.envelope import Outgoing
 
 #: A window is larger than a hook, and nobody waits for it.
 WINDOW_SECONDS = 5.0
+#: A broker that takes longer to answer is as good as none (resilience §2).
 CONNECT_SECONDS = 1.0
 
 
@@ -20,8 +21,8 @@ class WindowSender:
         self._link = link
         self._flight: Flight | None = None
 
-    async def send(self, records: Sequence[Outgoing]) -> Sequence[Exception | None]:
-        """Hand over the records in order and wait for every acknowledgement; the producer is abandoned if one misses.
+    async def connect(self) -> None:
+        """Connect, unless that is done.
 
         Raises:
             ConnectionError: no broker answers.
@@ -30,6 +31,13 @@ class WindowSender:
         if not self._link.is_connected:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._link.connect()
+
+    async def send(self, records: Sequence[Outgoing]) -> Sequence[Exception | None]:
+        """Hand over the records in order and wait for every acknowledgement; the producer is abandoned if one misses.
+
+        Raises: as `connect`.
+        """
+        await self.connect()
         try:
             async with asyncio.timeout(WINDOW_SECONDS) as limit:
                 self._flight = flight = Flight(records, limit)
