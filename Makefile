@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv install install-dev run up down status psql test lint chaos mutate bench clean consul
+.PHONY: help venv install install-dev run up down status psql test lint docs chaos mutate bench clean consul
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ lint: $(FOR_DEV) ## Check style, format and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+docs: $(FOR_DEV) ## Write docs/configuration.md anew
+	@$(BIN)/python -m bridge_app.settings > docs/configuration.md
 
 # What has an address is not started: chaos needs Kafka alone, bench no Consul.
 chaos: $(FOR_DEV) ## Run the long fault tests: workers killed, frozen and coming and going (10 minutes)

@@ -3,12 +3,17 @@
     BridgeError
     ├── RequestError               an HTTP request that cannot be answered as asked
     │   ├── MalformedBody          400  empty, not JSON, NaN, nested too deep
+    │   ├── Unauthorized           401  credential or signature missing, wrong or expired
+    │   ├── Forbidden              403  the credential lacks a scope
     │   ├── NotFound               404
     │   ├── MethodNotAllowed       405
+    │   ├── RequestInProgress      409  the same idempotency key is being handled; try again
     │   ├── PayloadTooLarge        413
     │   ├── UnsupportedMediaType   415
     │   ├── ValidationError        422  names each field
     │   ├── InvalidHookType        422
+    │   ├── IdempotencyKeyReused   422  the same key came with another body
+    │   ├── RateLimited            429  too many requests; try again
     │   ├── InternalError          500  a defect
     │   └── ServiceUnavailable     503  a needed store is away; try again
     ├── PoisonRecord               a Kafka record that can never be handled: set aside, the partition goes on
@@ -24,7 +29,7 @@
 `retryable` says whether the very same request may succeed later.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 
@@ -62,6 +67,28 @@ class MalformedBody(RequestError):
     status = 400
 
 
+class Unauthorized(RequestError):
+    """A credential or signature is missing, wrong or expired; `headers` carries `WWW-Authenticate`."""
+
+    code = "UNAUTHORIZED"
+    status = 401
+
+    def __init__(self, message: str, *, challenge: str = 'Bearer realm="omninode-bridge"') -> None:
+        super().__init__(message, headers={"WWW-Authenticate": challenge})
+
+
+class Forbidden(RequestError):
+    """The credential is good, but lacks the scope of the route: `details` has `required` and `granted`."""
+
+    code = "FORBIDDEN"
+    status = 403
+
+    def __init__(self, required: str, granted: Iterable[str]) -> None:
+        super().__init__(
+            f"The credential lacks the scope {required}", details={"required": required, "granted": sorted(granted)}
+        )
+
+
 class NotFound(RequestError):
     """Unknown path or entity."""
 
@@ -74,6 +101,17 @@ class MethodNotAllowed(RequestError):
 
     code = "METHOD_NOT_ALLOWED"
     status = 405
+
+
+class RequestInProgress(RequestError):
+    """Another request with the same idempotency key is still being handled; `headers` carries `Retry-After`."""
+
+    code = "REQUEST_IN_PROGRESS"
+    status = 409
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message, headers={"Retry-After": str(retry_after)})
 
 
 class PayloadTooLarge(RequestError):
@@ -109,6 +147,24 @@ class InvalidHookType(ValidationError):
     """The hook type is unknown to this route; `details.allowed` lists those it takes."""
 
     code = "INVALID_HOOK_TYPE"
+
+
+class IdempotencyKeyReused(RequestError):
+    """The idempotency key came before with another body."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+    status = 422
+
+
+class RateLimited(RequestError):
+    """More requests than the limit allows; `headers` carries `Retry-After`, in whole seconds of at least 1."""
+
+    code = "RATE_LIMITED"
+    status = 429
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: int, details: dict[str, Any] | None = None) -> None:
+        super().__init__(message, details=details, headers={"Retry-After": str(retry_after)})
 
 
 class InternalError(RequestError):

@@ -22,6 +22,11 @@ def name_based(*parts: object) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def http_root(tenant: str | None, method: str, path: str, key: str, index: int = 0) -> str:
+    """Return the id of the root event of item `index` of a request with an idempotency key."""
+    return name_based("http", tenant or "", f"{method} {path}", key, index)
+
+
 def from_position(topic: str, partition: int, offset: int, timestamp_ms: int) -> str:
     """Return the id of a record that brought none."""
     return name_based(f"{topic}:{partition}:{offset}:{timestamp_ms}")

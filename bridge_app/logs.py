@@ -31,8 +31,11 @@ SERVICE_MARK = "[^"
 MASK = "***"
 #: A shorter secret is too likely to be part of an ordinary word.
 SHORTEST_SECRET = 8
-_SECRET_NAME = re.compile(r"password|secret|token|authorization|api[_-]?key", re.IGNORECASE)
-_CREDENTIALS_IN_URL = re.compile(r"(://[^\s/:@]*):[^\s/@]+@")
+_SECRET_NAME = re.compile(
+    r"password|secret|token|api[_-]?key|private|credential|sasl_username|authorization|service-auth|webhook-signature",
+    re.IGNORECASE,
+)
+_USER_IN_URL = re.compile(r"://[^\s/@]+@")
 
 
 class NoiseLimit(logging.Filter):
@@ -111,7 +114,7 @@ def _number(level: str) -> int:
 
 
 def masking(secrets: tuple[str, ...]) -> Processor:
-    """Return a processor that masks fields with a secret's name, credentials in URLs and the given secrets in text."""
+    """Return a processor that masks fields with a secret's name, users in URLs and the given secrets in text."""
 
     def mask(_logger: Any, _method: str, event: EventDict) -> EventDict:
         return {name: _mask(name, value, secrets) for name, value in event.items()}
@@ -122,17 +125,23 @@ def masking(secrets: tuple[str, ...]) -> Processor:
 def secrets_of(settings: Settings) -> tuple[str, ...]:
     """Return the secrets to look for in texts: those that are no ordinary word of the settings."""
     plain = {settings.postgres_user, settings.postgres_db, settings.postgres_host}
-    found = (settings.postgres_password, settings.consul_token, settings.kafka_sasl_password)
+    found = (
+        settings.postgres_password,
+        settings.consul_token,
+        settings.jwt_secret,
+        settings.kafka_sasl_password,
+        settings.kafka_sasl_username,
+    )
     return tuple(secret for secret in found if len(secret) >= SHORTEST_SECRET and secret not in plain)
 
 
 def _mask(name: str, value: Any, secrets: tuple[str, ...]) -> Any:
-    if _SECRET_NAME.search(name):
+    if value is not None and _SECRET_NAME.search(name):
         return MASK
     if isinstance(value, str):
         for secret in secrets:
             value = value.replace(secret, MASK)
-        return _CREDENTIALS_IN_URL.sub(rf"\1:{MASK}@", value)
+        return _USER_IN_URL.sub(f"://{MASK}@", value)
     if isinstance(value, Mapping):
         return {inner: _mask(str(inner), item, secrets) for inner, item in value.items()}
     if isinstance(value, list | tuple):

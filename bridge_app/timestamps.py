@@ -4,9 +4,12 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FORM = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):(\d\d))?\Z", re.ASCII
-)
+_DAY = r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
+_TIME = r"([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
+_OFFSET = r"(?:([Zz])|([+-])([0-9]{2}):([0-9]{2}))?"
+#: The pattern of every time that is read, for Python and for JSON Schema.
+RFC3339 = f"{_DAY}[T ]{_TIME}{_OFFSET}"
+_FORM = re.compile(RFC3339 + r"\Z")
 _MICROSECOND = timedelta(microseconds=1)
 
 RFC3339_HINT = "Expected an RFC 3339 time such as 2024-01-15T10:30:00.5Z"

@@ -8,6 +8,7 @@ import asyncio
 import re
 import sys
 import uuid
+from functools import partial
 from typing import Any, NoReturn
 
 import uvloop
@@ -21,6 +22,7 @@ from bridge_app.domain.intelligence.detectors import StartConfig, StartDetectors
 from bridge_app.domain.intelligence.immediate import analyse
 from bridge_app.domain.intelligence.patterns import PatternView
 from bridge_app.effects.alarms import Alarms
+from bridge_app.effects.answer_log import AnswerLog
 from bridge_app.effects.breakers import Breakers
 from bridge_app.effects.consul import ConsulRegistration
 from bridge_app.effects.guarded_reads import GuardedReads
@@ -34,25 +36,31 @@ from bridge_app.errors import PoisonRecord, SettingsError
 from bridge_app.events.decoding import decode
 from bridge_app.events.envelope import Identity
 from bridge_app.events.record import Record
-from bridge_app.health import SERVICE_NAME, Facts, Health, OutboxState
+from bridge_app.health import HEALTHY, SERVICE_NAME, Facts, Health, OutboxState
 from bridge_app.kafka_clients import client_options
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.runtime.view import TopicTail
 from bridge_app.runtime.watchdog import Watched
 from bridge_app.settings import Settings
 from bridge_app.web import breakers as breaker_routes
+from bridge_app.web import documents as document_routes
 from bridge_app.web import health as health_routes
 from bridge_app.web import hooks as hook_routes
 from bridge_app.web import intelligence as intelligence_routes
 from bridge_app.web import metrics as metrics_routes
 from bridge_app.web.answers import Answers
+from bridge_app.web.assembly import web_factory
+from bridge_app.web.idempotency import Idempotency
+from bridge_app.web.limits import Turns
 from bridge_app.web.meter import create_meter
-from bridge_app.web.middleware import create_middleware
-from bridge_app.web.server import BridgeWeb
 from tables import intelligence as intelligence_tables
 
 #: How far back a worker reads patterns into its view when it starts, in seconds.
 PATTERN_VIEW_SECONDS = 24 * 3600
+#: How long a request with a new idempotency key may wait for what other workers have just answered.
+CATCH_UP_SECONDS = 0.5
+#: Hook posts in flight per `HOOK_WORKERS`.
+HOOKS_PER_WORKER = 100
 
 
 def create_app(settings: Settings, clock: Clock) -> BridgeApp:
@@ -87,6 +95,7 @@ def _add_parts(app: BridgeApp) -> None:
         clock=clock,
         since_seconds=PATTERN_VIEW_SECONDS,
     )
+    answer_log = AnswerLog(settings, clock)
     _add_agents(app)
     health = Health(
         {
@@ -97,7 +106,7 @@ def _add_parts(app: BridgeApp) -> None:
         },
         Facts(
             recovered=lambda: app.is_processing,
-            caught_up=lambda: tail.caught_up,
+            caught_up=lambda: tail.caught_up and answer_log.caught_up,
             stopping=lambda: app.stopping,
             stopped_agents=lambda: [*app.problems(), *adapter.problems()],
             outbox=lambda: OutboxState(outbox.pending, outbox.full_reason, outbox.unwritable_reason),
@@ -109,12 +118,12 @@ def _add_parts(app: BridgeApp) -> None:
     )
     # The outbox, which the publisher opens, comes first: without it the worker must not take anything.
     app.edge_services += [publisher, alarms, postgres, consul, health]
-    app.inner_services += [tail, adapter]
+    app.inner_services += [tail, answer_log, adapter]
     adapter.lost = app.report_lost
     app.watched.append(Watched(settings.adapter_group, adapter.moving))
     _add_meters(app)
     reads = GuardedReads(postgres, breakers["postgres"], app.metrics, clock)
-    _add_routes(app, health, publisher, patterns, reads, breakers)
+    _add_routes(app, health, publisher, patterns, reads, breakers, answer_log)
 
 
 def _add_meters(app: BridgeApp) -> None:
@@ -152,19 +161,28 @@ def _add_routes(
     patterns: PatternView,
     reads: GuardedReads,
     breakers: Breakers,
+    answer_log: AnswerLog,
 ) -> None:
     settings, clock = app.settings, app.clock
     answers = Answers(clock)
-
-    meter = create_meter(app.metrics, clock.monotonic)
-
-    def new_web(faust_app: Any) -> BridgeWeb:
-        middleware = create_middleware(answers=answers, clock=clock, new_uuid=_new_uuid, stopping=lambda: app.stopping)
-        return BridgeWeb(
-            faust_app, middlewares=[meter, middleware], max_body_bytes=settings.http_max_body_bytes, halt=app.halt
-        )
-
-    app.new_web = new_web
+    app.new_web = web_factory(
+        settings,
+        answers=answers,
+        clock=clock,
+        new_uuid=_new_uuid,
+        stopping=lambda: app.stopping,
+        halt=app.halt,
+        outermost=[create_meter(app.metrics, clock.monotonic)],
+    )
+    idempotency = Idempotency(
+        kept=answer_log.kept,
+        catch_up=lambda: _catch_up(answer_log, health),
+        # The effect has been accepted: there must be room for its record.
+        publish=partial(publisher.publish, is_extra=True),
+        answers=answers,
+        identity=app.identity,
+        clock=clock,
+    )
     receiver = hook_routes.HookReceiver(
         answers=answers,
         publish=publisher.publish,
@@ -172,13 +190,22 @@ def _add_routes(
         identity=app.identity,
         clock=clock,
         new_uuid=_new_uuid,
+        idempotency=idempotency,
+        turns=Turns(settings.hook_workers * HOOKS_PER_WORKER),
     )
     history = PatternHistory(reads, topic=settings.topic(topics.INTELLIGENCE_PATTERNS.name))
     health_routes.register(app, health, answers)
     metrics_routes.register(app, app.metrics)
     breaker_routes.register(app, breakers, answers=answers, clock=clock, instance_id=settings.instance_id)
     hook_routes.register(app, receiver)
+    document_routes.register(app, settings)
     intelligence_routes.register(app, view=patterns, history=history, answers=answers, clock=clock)
+
+
+async def _catch_up(answer_log: AnswerLog, health: Health) -> None:
+    """Let a worker learn what the others have just answered, unless Kafka is known to be away."""
+    if health.checks["kafka"].status == HEALTHY:
+        await answer_log.catch_up(CATCH_UP_SECONDS)
 
 
 def _into(patterns: PatternView) -> Any:

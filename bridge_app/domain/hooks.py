@@ -12,7 +12,8 @@ from bridge_app.events.fields import Errors, Object
 from bridge_app.json_values import INT_MAX, MAX_ERRORS, unstorable
 from bridge_app.topics import HOOKS_SERVICE_LIFECYCLE
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CORRELATION_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]{1,255}$"
+_is_correlation_id = re.compile(CORRELATION_PATTERN.replace("$", r"\Z")).match
 CORRELATION_HINT = "Expected str of 1 to 255 characters without control characters"
 
 
@@ -114,7 +115,7 @@ def hook_id(event_id: str) -> str:
 
 def is_correlation_id(text: str) -> bool:
     """Tell whether a text can be a correlation id (conventions §4)."""
-    return 1 <= len(text) <= 255 and not _CONTROL.search(text)
+    return _is_correlation_id(text) is not None
 
 
 def _hook_type(route: HookRoute, body: dict[str, Any], errors: Errors) -> str | None:

@@ -3,6 +3,9 @@
 A rule reads one value: it returns the value as it is kept, which is the value itself unless a field inside was renamed,
 and adds what is wrong to `errors`. All errors of a body are found in one pass. Fields without a rule are kept as they
 are; a field that is null counts as not given. Numbers are never read from text, and true is not a number.
+
+A rule also says what it takes as JSON Schema, which is what `/openapi.json` shows. Two things a schema cannot say: that
+1.0 is no whole number, and that a date must exist.
 """
 
 import sys
@@ -10,13 +13,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from bridge_app.errors import FieldError
+from bridge_app.json_schema import Schema, any_case, nullable, present
 from bridge_app.json_values import Place, show
-from bridge_app.timestamps import parse_us
+from bridge_app.timestamps import RFC3339, parse_us
 
 Errors = list[FieldError]
 
 #: A field whose name ends so is a quantity wherever an object has rules.
 QUANTITY_SUFFIXES = ("_ms", "_mb", "_percent", "_seconds")
+QUANTITY_NAMES = f"({'|'.join(QUANTITY_SUFFIXES)})$"
 MOST_ELEMENTS = 1000
 
 
@@ -25,6 +30,9 @@ class Rule(Protocol):
 
     def read(self, value: Any, place: Place, errors: Errors) -> Any:
         """Return the value as it is kept; add to `errors` what is wrong with it."""
+
+    def schema(self) -> Schema:
+        """Return the JSON Schema of the values that are read without an error."""
 
 
 class Text(NamedTuple):
@@ -42,6 +50,10 @@ class Text(NamedTuple):
             errors.append(FieldError(show(place), "Expected str that is not blank"))
         return value
 
+    def schema(self) -> Schema:
+        filled = {"minLength": self.least, "pattern": r"\S"} if self.least else {}
+        return {"type": "string", "maxLength": self.most, **filled}
+
 
 class Choice(NamedTuple):
     """One of some words, in any case."""
@@ -51,9 +63,12 @@ class Choice(NamedTuple):
     def read(self, value: Any, place: Place, errors: Errors) -> Any:
         if type(value) is not str:
             errors.append(FieldError(show(place), "Expected str"))
-        elif value.lower() not in self.words:
+        elif not value.isascii() or value.lower() not in self.words:
             errors.append(FieldError(show(place), f"Expected one of {', '.join(self.words)}"))
         return value
+
+    def schema(self) -> Schema:
+        return {"type": "string", "anyOf": [{"enum": list(self.words)}, {"pattern": any_case(self.words)}]}
 
 
 class Integer(NamedTuple):
@@ -68,6 +83,9 @@ class Integer(NamedTuple):
         elif not self.least <= value <= self.most:
             errors.append(FieldError(show(place), f"Expected int from {self.least} to {self.most}"))
         return value
+
+    def schema(self) -> Schema:
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
 
 
 class Number(NamedTuple):
@@ -85,6 +103,10 @@ class Number(NamedTuple):
             errors.append(FieldError(show(place), f"Expected finite number {limits}"))
         return value
 
+    def schema(self) -> Schema:
+        limit = {} if self.most == sys.float_info.max else {"maximum": self.most}
+        return {"type": "number", "minimum": self.least, **limit}
+
 
 class Time(NamedTuple):
     """An RFC 3339 time."""
@@ -98,6 +120,9 @@ class Time(NamedTuple):
         except ValueError as error:
             errors.append(FieldError(show(place), str(error)))
         return value
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": f"^{RFC3339}$", "description": "RFC 3339; without an offset it is UTC"}
 
 
 class Array(NamedTuple):
@@ -115,6 +140,10 @@ class Array(NamedTuple):
             kept = [self.element.read(item, (place, index), errors) for index, item in enumerate(value)]
             return kept if any(new is not old for new, old in zip(kept, value, strict=True)) else value
         return value
+
+    def schema(self) -> Schema:
+        items = {} if self.element is None else {"items": self.element.schema()}
+        return {"type": "array", "maxItems": self.most, **items}
 
 
 class Object(NamedTuple):
@@ -143,6 +172,48 @@ class Object(NamedTuple):
                     changed[name] = read
         return {**kept, **changed} if changed else kept
 
+    def schema(self) -> Schema:
+        found: Schema = {
+            "type": "object",
+            "properties": {name: self._field(name) for name in self.fields},
+            "patternProperties": {QUANTITY_NAMES: nullable(QUANTITY.schema())},
+        }
+        for alias, name in self.aliases.items():
+            found["properties"].setdefault(alias, {"description": f"Another name of `{name}`"})
+        required = [name for name in self.required if self._is_plain(name)]
+        conditions = self._conditions()
+        return {
+            **found,
+            **({"required": required} if required else {}),
+            **({"allOf": conditions} if conditions else {}),
+        }
+
+    def present(self, name: str) -> Schema:
+        """Return the schema of an object that has a field, under whatever name."""
+        names = self._names(name)
+        return {"anyOf": [present(one) for one in names]} if names[1:] else present(name)
+
+    def _field(self, name: str) -> Schema:
+        schema = self.fields[name].schema()
+        return schema if name in self.required and self._is_plain(name) else nullable(schema)
+
+    def _is_plain(self, name: str) -> bool:
+        """Whether a field has one name only, and a rule that refuses null."""
+        return name in self.fields and name not in self.aliases.values()
+
+    def _names(self, name: str) -> list[str]:
+        return [name, *(alias for alias, proper in self.aliases.items() if proper == name)]
+
+    def _conditions(self) -> list[Schema]:
+        """Return what aliases ask for: the first name that is there counts, and is read by the rule of the field."""
+        conditions = []
+        for alias, name in self.aliases.items():
+            if name in self.fields:
+                names = self._names(name)
+                before = [present(one) for one in names[: names.index(alias)]]
+                conditions.append({"anyOf": [*before, {"properties": {alias: nullable(self.fields[name].schema())}}]})
+        return conditions + [self.present(name) for name in self.required if not self._is_plain(name)]
+
 
 class Either(NamedTuple):
     """A list or an object."""
@@ -157,6 +228,9 @@ class Either(NamedTuple):
             return self.object.read(value, place, errors)
         errors.append(FieldError(show(place), "Expected array or object"))
         return value
+
+    def schema(self) -> Schema:
+        return {"anyOf": [self.array.schema(), self.object.schema()]}
 
 
 def _rename(value: dict[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:

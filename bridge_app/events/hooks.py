@@ -33,6 +33,7 @@ SERVICE_INFO = Object(
         "instance_id": IDENTIFIER,
         "host": HOST,
         "port": Integer(1, 65535),
+        "startup_time_ms": QUANTITY,
         "type": TEXT,
         "environment": TEXT,
         "capabilities": Either(Array(TEXT), ANY_OBJECT),
@@ -46,13 +47,15 @@ INITIALIZATION_STEP = Object(
     {"step": Text(1), "duration_ms": QUANTITY, "status": TEXT}, required=("step", "duration_ms")
 )
 
-STARTUP_INFO = Object({"initialization_steps": Array(INITIALIZATION_STEP)})
+STARTUP_INFO = Object({"startup_time_ms": QUANTITY, "initialization_steps": Array(INITIALIZATION_STEP)})
 
 SHUTDOWN_INFO = Object(
     {
         "shutdown_reason": TEXT,
         "shutdown_initiated_by": TEXT,
         "shutdown_signal": TEXT,
+        "uptime_seconds": QUANTITY,
+        "shutdown_time_ms": QUANTITY,
         "final_metrics": ANY_OBJECT,
         "cleanup_operations": ANY_ARRAY,
     }

@@ -98,6 +98,7 @@ class BridgeApp(faust.App):
             settings.app_id,
             **{**_faust_settings(settings, session_timeout), **options},
         )
+        self.finalize()  # the configuration is complete; with `FAUST_STRICT` set Faust would refuse to show it before
         self.sensors.add(RebalanceSensor(self.metrics, self.clock.monotonic))
 
     # -- declaring
@@ -280,9 +281,13 @@ class BridgeApp(faust.App):
 
 
 def _faust_settings(settings: Settings, session_timeout: float) -> dict[str, Any]:
-    """Return Faust's own settings. `env_prefix` keeps its environment variables from overriding them."""
+    """Return Faust's own settings.
+
+    With an empty `env` none of Faust's environment variables overrides them. An `env_prefix` would not do: the variable
+    `APP_ENV_PREFIX` lifts it.
+    """
     return {
-        "env_prefix": "OMNINODE_BRIDGE_FAUST_",
+        "env": {},
         "broker": [f"kafka://{server}" for server in settings.kafka_bootstrap_servers],
         "broker_credentials": faust_credentials(settings),
         "store": "rocksdb://",
@@ -314,6 +319,7 @@ def _faust_settings(settings: Settings, session_timeout: float) -> dict[str, Any
         "web_host": settings.web_host,
         "web_port": settings.web_port,
         "web_bind": settings.web_host,
+        "web_transport": "tcp:",
     }
 
 

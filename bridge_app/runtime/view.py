@@ -5,6 +5,7 @@ compacted topic or from some time ago, and says when it has caught up with what 
 outages of the broker; while Kafka is away it answers with what it has.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ log = structlog.get_logger(__name__)
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 5.0
 FETCH_WAIT_MS = 500
+#: A broker that does not say within this time where its partitions end is taken for away.
+LOOK_SECONDS = 1.0
 
 
 class TopicTail(Service):
@@ -49,11 +52,69 @@ class TopicTail(Service):
         self._since_seconds = since_seconds
         self._next: dict[TopicPartition, int] = {}
         self._target: dict[TopicPartition, int] | None = None
+        self._moved = asyncio.Event()
+        self._asker: AIOKafkaConsumer | None = None
+        self._look: asyncio.Task[dict[TopicPartition, int] | None] | None = None
+        self._looking = asyncio.Lock()
 
     @property
     def caught_up(self) -> bool:
         """Whether everything that was in the topic at the start has been applied."""
-        return self._target is not None and all(self._next.get(tp, 0) >= end for tp, end in self._target.items())
+        return self._target is not None and self._is_at(self._target)
+
+    async def catch_up(self, seconds: float) -> bool:
+        """Wait until every record that was acknowledged before this call has been applied, for at most `seconds`.
+
+        Returns:
+            Whether they have been; False also while Kafka is away.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                ends = await self._current_ends()
+                while ends is not None and not self._is_at(ends):
+                    await self._moved.wait()
+        except TimeoutError:
+            return False
+        return ends is not None
+
+    async def _current_ends(self) -> dict[TopicPartition, int] | None:
+        """Return where the partitions end; callers that come while the broker is being asked share the next answer."""
+        if self._look is None:
+            self._look = asyncio.create_task(self._look_at_ends())
+        return await asyncio.shield(self._look)
+
+    async def _look_at_ends(self) -> dict[TopicPartition, int] | None:
+        async with self._looking:
+            self._look = None  # what is acknowledged from here on may be missing in the answer
+            if self.should_stop or not self._next:
+                return None
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    return await self._ask_for_ends()
+            except (KafkaError, OSError, TimeoutError) as error:
+                log.warning("view_ends_unknown", topic=self.topic, error=repr(error))
+                await self._forget_asker()
+                return None
+
+    async def _ask_for_ends(self) -> dict[TopicPartition, int]:
+        """Ask with a client of its own: behind a fetch that waits for records a connection answers nothing."""
+        if self._asker is None:
+            self._asker = AIOKafkaConsumer(**self._client_options, group_id=None)
+            await self._asker.start()
+        ends: dict[TopicPartition, int] = await self._asker.end_offsets(list(self._next))
+        return ends
+
+    async def _forget_asker(self) -> None:
+        asker, self._asker = self._asker, None
+        if asker is not None:
+            await asker.stop()
+
+    async def on_stop(self) -> None:
+        async with self._looking:
+            await self._forget_asker()
+
+    def _is_at(self, ends: dict[TopicPartition, int]) -> bool:
+        return all(self._next.get(tp, 0) >= end for tp, end in ends.items())
 
     @Service.task
     async def _tail(self) -> None:
@@ -82,8 +143,13 @@ class TopicTail(Service):
                     for record in records:
                         self._apply(record)
                     self._next[tp] = records[-1].offset + 1
+                self._tell_moved()
         finally:
             await consumer.stop()
+
+    def _tell_moved(self) -> None:
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
 
     async def _seek(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
         ends = await consumer.end_offsets(partitions)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bridge_app.settings.texts import FLAG, NAMES, URL, choice, integer, number, text
+from bridge_app.settings.texts import FLAG, NETWORKS, URL, choice, integer, number, text
 from bridge_app.settings.variables import variable
 
 MIB = 1024 * 1024
@@ -108,7 +108,7 @@ class Registry:
     )
     registry_denied_cidrs: tuple[str, ...] | None = variable(
         "REGISTRY_DENIED_CIDRS",
-        NAMES,
+        NETWORKS,
         None,
         "networks no instance may be in",
         shown_default="as in the registry's page",

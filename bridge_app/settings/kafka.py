@@ -28,7 +28,12 @@ class Kafka:
         "brokers to start from",
         shown_default="`localhost:9092`",
     )
-    kafka_consumer_group: str = variable("KAFKA_CONSUMER_GROUP", text(), "omninode-bridge", "group of the agents")
+    kafka_consumer_group: str = variable(
+        "KAFKA_CONSUMER_GROUP",
+        TOPIC_PART,
+        "omninode-bridge",
+        "group of the agents; changelogs are named after it",
+    )
     kafka_security_protocol: str = variable(
         "KAFKA_SECURITY_PROTOCOL",
         choice("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL", fold=str.upper),

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ _FALSE = {"0", "false", "no", "off"}
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})\Z")
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 _TOPIC_PART = re.compile(r"[A-Za-z0-9._-]{0,100}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}|[A-Za-z0-9._-]{0,248}\*")
 
 
@@ -24,7 +26,7 @@ class Kind(NamedTuple):
 def text(most: int | None = None) -> Kind:
     """Return the kind of text that is taken as it is; with `most`, of so many printable characters at most."""
     if most is None:
-        return Kind("text", str)
+        return Kind("text without control characters", _plain)
 
     def read(value: str) -> str:
         if len(value) > most or not value.isprintable():
@@ -32,6 +34,12 @@ def text(most: int | None = None) -> Kind:
         return value
 
     return Kind(f"at most {most} printable characters", read)
+
+
+def _plain(value: str) -> str:
+    if _CONTROL.search(value):
+        raise ValueError(value)
+    return value
 
 
 def choice(*allowed: str, fold: Callable[[str], str] = str.lower) -> Kind:
@@ -95,6 +103,13 @@ def _names(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
+def _networks(value: str) -> tuple[str, ...]:
+    names = _names(value)
+    for name in names:
+        ip_network(name, strict=False)
+    return names
+
+
 def _topic_names(value: str) -> tuple[str, ...]:
     names = _names(value)
     if not all(_TOPIC_NAME.fullmatch(name) for name in names):
@@ -123,9 +138,9 @@ def _readable_file(value: str) -> Path:
 FLAG = Kind("true or false", _flag)
 PORT = integer(1, 65535)
 URL = Kind("http://host:port or https://host", _url)
-PATH = Kind("a path", Path)
+PATH = Kind("a path", lambda value: Path(_plain(value)))
 READABLE_FILE = Kind("the path of a file that can be read", _readable_file)
-NAMES = Kind("names separated by commas", _names)
+NETWORKS = Kind("networks such as 10.0.0.0/8, separated by commas", _networks)
 TOPIC_PART = Kind("at most 100 letters, digits, '.', '_' or '-'", _topic_part)
 TOPIC_NAMES = Kind("topic names separated by commas, `*` only at an end", _topic_names)
 SERVERS = Kind("host:port, several separated by commas, without a scheme", _servers)

@@ -45,8 +45,10 @@ class Variable(NamedTuple):
 
 
 def variable(name: str, kind: Kind, default: Any, help: str, *, secret: bool = False, shown_default: str = "") -> Any:
-    """Declare the field of one variable."""
-    return field(metadata={_KEY: ((Variable(name, kind, default, help, secret, shown_default),), _only)})
+    """Declare the field of one variable; a secret is not in the `repr` of the settings."""
+    return field(
+        repr=not secret, metadata={_KEY: ((Variable(name, kind, default, help, secret, shown_default),), _only)}
+    )
 
 
 def variables(declared: tuple[Variable, ...], build: Callable[[list[Any]], Any]) -> Any:

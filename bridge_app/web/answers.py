@@ -12,6 +12,8 @@ from bridge_app.errors import RequestError
 from bridge_app.timestamps import format_us
 from bridge_app.web.context import RequestContext, context_of
 
+JSON_TYPE = "application/json"
+
 
 class Answers:
     """Renders answers; `clock` stamps them."""
@@ -59,6 +61,4 @@ class Answers:
                 "version": __version__,
             },
         }
-        return web.Response(
-            body=orjson.dumps(body), status=status, headers={**headers, "Content-Type": "application/json"}
-        )
+        return web.Response(body=orjson.dumps(body), status=status, headers={**headers, "Content-Type": JSON_TYPE})

@@ -11,6 +11,8 @@ from bridge_app.effects.breakers import Breakers
 from bridge_app.errors import NotFound
 from bridge_app.timestamps import format_us
 from bridge_app.web.answers import Answers
+from bridge_app.web.api import breakers as api
+from bridge_app.web.api import operation
 from bridge_app.web.views import View
 
 log = structlog.get_logger(__name__)
@@ -23,6 +25,7 @@ def register(app: faust.App, breakers: Breakers, *, answers: Answers, clock: Clo
     class BreakerStatus(View):
         """Every breaker of this worker."""
 
+        @operation.describe(api.STATUS)
         async def get(self, request: web.Request) -> web.Response:
             rows = [describe(breakers, name, clock, instance_id) for name in breakers]
             return answers.success(request, {"circuit_breakers": rows})
@@ -31,6 +34,7 @@ def register(app: faust.App, breakers: Breakers, *, answers: Answers, clock: Clo
     class BreakerReset(View):
         """Close a breaker by hand, whatever it guards is."""
 
+        @operation.describe(api.RESET)
         async def post(self, request: web.Request, service: str) -> web.Response:
             return answers.success(request, reset(breakers, service, clock))
 

@@ -11,9 +11,13 @@ from bridge_app.clock import Clock
 from bridge_app.domain.hooks import LIFECYCLE, Arrival, HookRoute, accept, hook_id, is_correlation_id
 from bridge_app.events.envelope import Event, Identity
 from bridge_app.web.answers import Answers
+from bridge_app.web.api import hooks as api
+from bridge_app.web.api.operation import describe
 from bridge_app.web.bodies import read_json
 from bridge_app.web.context import RequestContext, context_of
-from bridge_app.web.meter import BUFFERED, VALIDATED, note_hook
+from bridge_app.web.idempotency import Idempotency
+from bridge_app.web.limits import Turns
+from bridge_app.web.meter import BUFFERED, PUBLISHED, VALIDATED, note_hook
 from bridge_app.web.queries import flag
 from bridge_app.web.views import View
 
@@ -43,7 +47,11 @@ class HookReceiver:
         identity: Identity,
         clock: Clock,
         new_uuid: Callable[[], str],
+        idempotency: Idempotency,
+        turns: Turns,
     ) -> None:
+        self._idempotency = idempotency
+        self._turns = turns
         self._answers = answers
         self._publish = publish
         self._analyse = analyse
@@ -54,32 +62,43 @@ class HookReceiver:
     async def receive(self, request: web.Request, route: HookRoute) -> web.Response:
         """Answer a POST of one hook."""
         context = context_of(request)
-        dry_run = flag(request, "dry_run")
         body = await read_json(request)
+        dry_run = flag(request, "dry_run")
         _adopt_correlation(context, body)
         note = note_hook(request, route, body)
         event = accept(route, body, self._arrival(context))
-        is_published = not dry_run and await self._publish([(route.topic, event)])
-        if not is_published:
-            note.status = VALIDATED if dry_run else BUFFERED
+        if dry_run:
+            note.status = VALIDATED
+            return self._answer(request, event, VALIDATED)
+
+        async def publish_and_answer() -> web.Response:
+            async with self._turns.turn():
+                is_published = await self._publish([(route.topic, event)])
+            note.status = PUBLISHED if is_published else BUFFERED
+            return self._answer(request, event, note.status)
+
+        return await self._idempotency.once(request, publish_and_answer)
+
+    def _answer(self, request: web.Request, event: Event, status: str) -> web.Response:
         data = {
-            "hook_id": None if dry_run else hook_id(event.event_id),
+            "hook_id": None if status == VALIDATED else hook_id(event.event_id),
             "correlation_id": event.correlation_id,
-            "processing_status": "completed" if is_published else note.status,
-            "event_published": is_published,
+            "processing_status": "completed" if status == PUBLISHED else status,
+            "event_published": status == PUBLISHED,
             "intelligence_analysis": self._analysis(event),
-            "processing_time_ms": self._answers.elapsed_ms(context),
+            "processing_time_ms": self._answers.elapsed_ms(context_of(request)),
         }
         return self._answers.success(request, data)
 
     def _arrival(self, context: RequestContext) -> Arrival:
         return Arrival(
-            event_id=self._new_uuid(),
+            event_id=context.root_event_id(self._new_uuid),
             time_us=self._clock.now_us(),
             trace_id=context.trace_id,
             correlation_id=context.given_correlation_id,
             own_correlation_id=context.correlation_id,
             identity=self._identity,
+            auth_id=None if context.credential is None else context.credential.id,
         )
 
     def _analysis(self, event: Event) -> dict[str, Any]:
@@ -104,5 +123,6 @@ def register(app: faust.App, receiver: HookReceiver) -> None:
     class LifecycleHook(View):
         """A service started, stopped, or changed its health."""
 
+        @describe(api.LIFECYCLE_HOOK)
         async def post(self, request: web.Request) -> web.Response:
             return await receiver.receive(request, LIFECYCLE)

@@ -13,6 +13,8 @@ from bridge_app.errors import NotFound
 from bridge_app.events.intelligence import bare_id
 from bridge_app.timestamps import format_us
 from bridge_app.web.answers import Answers
+from bridge_app.web.api import intelligence as api
+from bridge_app.web.api.operation import describe
 from bridge_app.web.views import View
 
 
@@ -31,6 +33,7 @@ def register(app: faust.App, *, view: PatternView, history: History, answers: An
     class Patterns(View):
         """The patterns of a time window, the surest first."""
 
+        @describe(api.PATTERNS)
         async def get(self, request: web.Request) -> web.Response:
             return answers.success(request, await list_patterns(request.query, view, history, clock.now_us()))
 
@@ -38,6 +41,7 @@ def register(app: faust.App, *, view: PatternView, history: History, answers: An
     class OnePattern(View):
         """One pattern and how it came about."""
 
+        @describe(api.ONE_PATTERN)
         async def get(self, request: web.Request, pattern_id: str) -> web.Response:
             return answers.success(request, await show_pattern(pattern_id, view, history))
 

@@ -5,6 +5,8 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from bridge_app.metrics import Metrics
+from bridge_app.web.api.metrics import METRICS
+from bridge_app.web.api.operation import describe
 from bridge_app.web.views import View
 
 
@@ -15,6 +17,7 @@ def register(app: faust.App, metrics: Metrics) -> None:
     class MetricsView(View):
         """Unwrapped text; reading changes nothing."""
 
+        @describe(METRICS)
         async def get(self, request: web.Request) -> web.Response:
             return web.Response(
                 body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}

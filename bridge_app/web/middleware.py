@@ -1,49 +1,59 @@
-"""The one middleware: ids in and out, the time limit, every error in the bridge's form."""
+"""The one middleware: ids in and out, admission, limits of time and number, every error in the bridge's form."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 from aiohttp.typedefs import Middleware
 
 from bridge_app.clock import Clock
 from bridge_app.errors import (
-    FieldError,
     InternalError,
     MalformedBody,
     MethodNotAllowed,
     NotFound,
     RequestError,
     ServiceUnavailable,
-    ValidationError,
 )
+from bridge_app.web.admission import UNLIMITED, Admission, headers_too_large
 from bridge_app.web.answers import Answers
-from bridge_app.web.bodies import too_large
+from bridge_app.web.bodies import is_awaited, too_large
 from bridge_app.web.context import RequestContext, open_context
+from bridge_app.web.limits import InFlight
 
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+#: Makes the answer to what could not be read as a request: from its status and the error of the server below.
+Refuse = Callable[[web.BaseRequest, int, BaseException | None], web.Response]
 
 HANDLING_SECONDS = 70
-MAX_HEADER_BYTES = 16 * 1024
-#: Answered also while the worker stops: they are how others learn of it.
-PROBES = frozenset({"/health", "/ready"})
+#: WebSockets have their own limits.
+UNCOUNTED = UNLIMITED | {"/ws"}
 
 
 def create_middleware(
-    *, answers: Answers, clock: Clock, new_uuid: Callable[[], str], stopping: Callable[[], bool]
+    *, answers: Answers, clock: Clock, new_uuid: Callable[[], str], admission: Admission, in_flight: InFlight
 ) -> Middleware:
-    """Return the middleware. While `stopping()`, requests are refused with 503 and `Connection: close`."""
+    """Return the middleware."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         context = open_context(request, clock, new_uuid)
         structlog.contextvars.bind_contextvars(request_id=context.request_id, trace_id=context.trace_id)
+
+        async def admit_and_handle() -> web.StreamResponse:
+            await admission.admit(request, context)
+            return await handler(request)
+
         try:
-            _admit(request, context, stopping)
-            response = await _handle(request, handler)
+            if request.path in UNCOUNTED:
+                response = await _in_time(admit_and_handle)
+            else:
+                with in_flight.enter():
+                    response = await _in_time(admit_and_handle)
         except RequestError as error:
             response = answers.failure(context, error)
         except web.HTTPException as error:
@@ -52,29 +62,39 @@ def create_middleware(
             log.exception("request_failed", method=request.method, path=request.path)
             response = answers.failure(context, InternalError("Internal error"))
         _stamp(response, context)
+        if is_awaited(request) and not response.prepared:
+            response.force_close()  # whether the body comes after all is not known: the next request would begin there
         return response
 
     return middleware
 
 
-def _admit(request: web.Request, context: RequestContext, stopping: Callable[[], bool]) -> None:
-    if stopping() and request.path not in PROBES:
-        error = ServiceUnavailable("The worker is shutting down")
-        error.headers["Connection"] = "close"
-        raise error
-    if sum(len(name) + len(value) + 4 for name, value in request.raw_headers) > MAX_HEADER_BYTES:
-        raise ValidationError(
-            [FieldError("header", f"Expected at most {MAX_HEADER_BYTES} bytes of headers")],
-            details={"limit_bytes": MAX_HEADER_BYTES},
-        )
-    if context.errors:
-        raise ValidationError(context.errors)
+def create_refusal(*, answers: Answers, clock: Clock, new_uuid: Callable[[], str]) -> Refuse:
+    """Return what answers in the common form when no request reaches the middleware."""
+
+    def refuse(request: web.BaseRequest, status: int, error: BaseException | None) -> web.Response:
+        context = open_context(request, clock, new_uuid)
+        if status >= 500:
+            log.error("request_failed", status=status, exc_info=error)
+            refusal: RequestError = InternalError("Internal error")
+        elif isinstance(error, LineTooLong):
+            refusal = headers_too_large()
+        else:
+            # The text of the error quotes what was sent, which may be a credential.
+            log.info("request_unreadable", error=type(error).__name__, remote=request.remote)
+            refusal = MalformedBody("This is no HTTP request that the bridge reads")
+        response = answers.failure(context, refusal)
+        _stamp(response, context)
+        response.force_close()
+        return response
+
+    return refuse
 
 
-async def _handle(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _in_time(handle: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
     try:
         async with asyncio.timeout(HANDLING_SECONDS) as limit:
-            return await handler(request)
+            return await handle()
     except TimeoutError as error:
         if not limit.expired():
             raise

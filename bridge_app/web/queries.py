@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from bridge_app.errors import FieldError, ValidationError
+from bridge_app.parameters import Parameter
 
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -13,7 +14,18 @@ def flag(request: web.Request, name: str) -> bool:
     Raises:
         ValidationError: any other value, with the path `query.<name>`.
     """
-    value = request.query.get(name, "false")
-    if value.lower() not in _FLAGS:
-        raise ValidationError([FieldError(f"query.{name}", "Expected true or false")])
-    return _FLAGS[value.lower()]
+    try:
+        return _read_flag(request.query.get(name, "false"))
+    except ValueError as error:
+        raise ValidationError([FieldError(f"query.{name}", str(error))]) from error
+
+
+def flag_parameter(name: str, help: str) -> Parameter:
+    """Return the documentation of a parameter that `flag` reads."""
+    return Parameter(name, _read_flag, {"type": "boolean"}, help, "false", ("true",))
+
+
+def _read_flag(text: str) -> bool:
+    if text.lower() not in _FLAGS:
+        raise ValueError("Expected true or false")
+    return _FLAGS[text.lower()]

@@ -34,7 +34,8 @@ async def test_a_data_folder_belongs_to_one_worker(bridge: Bridge, tmp_path: Pat
 
 
 async def test_fausts_own_variables_have_no_effect(bridge: Bridge) -> None:
-    async with bridge.second_worker(WEB_PORT="1", BROKER_URL="kafka://nowhere:1", STREAM_WAIT_EMPTY="false") as worker:
+    own = {"WEB_PORT": "1", "BROKER_URL": "kafka://nowhere:1", "STREAM_WAIT_EMPTY": "false"}
+    async with bridge.second_worker(**own, APP_ENV_PREFIX="", FAUST_STRICT="1") as worker:
         assert worker.is_running
 
 

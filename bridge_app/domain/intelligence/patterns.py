@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from bridge_app.domain.intelligence.queries import HOUR_US, Page, PatternQuery, place_of
+from bridge_app.domain.intelligence.parameters import HOUR_US
+from bridge_app.domain.intelligence.queries import Page, PatternQuery, place_of
 from bridge_app.events.envelope import Event
 from bridge_app.events.intelligence import Pattern, read_pattern
 from bridge_app.timestamps import format_us

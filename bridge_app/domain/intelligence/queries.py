@@ -1,32 +1,29 @@
 """What a client may ask of the patterns (intelligence §8): filters, order, pages."""
 
-import math
-import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from bridge_app import ids
+from bridge_app.domain.intelligence.parameters import (
+    DEFAULT_LIMIT,
+    LIMIT,
+    MIN_CONFIDENCE,
+    PATTERN_TYPE,
+    SERVICE,
+    SEVERITY,
+    STATUS,
+    TIME_WINDOW,
+    TOOL,
+    VISIBLE,
+)
 from bridge_app.errors import FieldError, ValidationError
-from bridge_app.events.intelligence import SEVERITIES, STATUSES, Pattern
+from bridge_app.events.intelligence import Pattern
+from bridge_app.parameters import Parameter
 
-T = TypeVar("T")
-
-HOUR_US = 3_600_000_000
-DEFAULT_WINDOW = "24"
-LONGEST_WINDOW_HOURS = 2160
-DEFAULT_LIMIT = 100
-LARGEST_LIMIT = 1000
 CURSOR_US = 10 * 60 * 1_000_000
-#: What is shown when no status is asked for.
-VISIBLE = ("active", "resolved")
-
-_HOURS_PER_UNIT = {"": 1.0, "m": 1 / 60, "h": 1.0, "d": 24.0}
-_WINDOW = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([mhd]?)\Z", re.ASCII)
-_NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,18})?\Z", re.ASCII)
-_INTEGER = re.compile(r"\d{1,9}\Z", re.ASCII)
 
 #: The place of a pattern in the order of answers, smallest first: confidence and number of services falling, latest
 #: first, then the id.
@@ -109,16 +106,18 @@ def parse_query(params: Mapping[str, str], now_us: int) -> PatternQuery:
     read = _Parameters(params)
     query = PatternQuery(
         end_us=now_us,
-        window_us=read.value("time_window", _window_us, DEFAULT_WINDOW),
-        pattern_type=read.value("pattern_type", _name, None),
-        service=read.value("service", _name, None),
-        tool=read.value("tool", _name, None),
-        statuses=read.value("status", _statuses, None) or VISIBLE,
-        min_confidence=read.value("min_confidence", _confidence, "0"),
-        severity=read.value("severity", _severity, None),
-        limit=read.value("limit", _limit, str(DEFAULT_LIMIT)),
+        window_us=read.value(TIME_WINDOW),
+        pattern_type=read.value(PATTERN_TYPE),
+        service=read.value(SERVICE),
+        tool=read.value(TOOL),
+        statuses=read.value(STATUS) or VISIBLE,
+        min_confidence=read.value(MIN_CONFIDENCE),
+        severity=read.value(SEVERITY),
+        limit=read.value(LIMIT),
     )
-    cursor = read.value("cursor", lambda text: _cursor(text, query, now_us), None)
+    cursor: Cursor | None = read.value(CURSOR)
+    if cursor is not None:
+        read.check(CURSOR, _cursor_problem(cursor, query, now_us))
     if read.errors:
         raise ValidationError(read.errors)
     return query if cursor is None else msgspec.structs.replace(query, end_us=cursor.end_us, after=cursor.place)
@@ -129,67 +128,34 @@ class _Parameters:
         self._params = params
         self.errors: list[FieldError] = []
 
-    def value(self, name: str, parse: Callable[[str], T], default: str | None) -> T | Any:
-        text = self._params.get(name, default)
+    def value(self, parameter: Parameter) -> Any:
+        text = self._params.get(parameter.name, parameter.default)
         if text is None:
             return None
         try:
-            return parse(text)
+            return parameter.read(text)
         except ValueError as error:
-            self.errors.append(FieldError(f"query.{name}", str(error)))
+            self.check(parameter, str(error))
             return None
 
-
-def _window_us(text: str) -> int:
-    match = _WINDOW.match(text)
-    hours = float(match[1]) * _HOURS_PER_UNIT[match[2]] if match else math.nan
-    if not 0 < hours <= LONGEST_WINDOW_HOURS:
-        raise ValueError(f"Expected hours above 0 and up to {LONGEST_WINDOW_HOURS}, or a duration such as 30m, 24h, 7d")
-    return max(1, round(hours * HOUR_US))
+    def check(self, parameter: Parameter, problem: str | None) -> None:
+        if problem is not None:
+            self.errors.append(FieldError(f"query.{parameter.name}", problem))
 
 
-def _name(text: str) -> str:
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("Expected text without U+0000 and without lone surrogates")
-    return text
-
-
-def _statuses(text: str) -> tuple[str, ...]:
-    if text == "all":
-        return STATUSES
-    if text not in STATUSES:
-        raise ValueError(f"Expected one of {', '.join(STATUSES)}, all")
-    return (text,)
-
-
-def _severity(text: str) -> str:
-    if text not in SEVERITIES:
-        raise ValueError(f"Expected one of {', '.join(SEVERITIES)}")
-    return text
-
-
-def _confidence(text: str) -> float:
-    if not _NUMBER.match(text) or float(text) > 1:
-        raise ValueError("Expected a number from 0 to 1")
-    return float(text)
-
-
-def _limit(text: str) -> int:
-    if not _INTEGER.match(text) or not 1 <= int(text) <= LARGEST_LIMIT:
-        raise ValueError(f"Expected a whole number from 1 to {LARGEST_LIMIT}")
-    return int(text)
-
-
-def _cursor(text: str, query: PatternQuery, now_us: int) -> Cursor:
+def _cursor(text: str) -> Cursor:
     try:
-        cursor = msgspec.json.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
+        return msgspec.json.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
     except ValueError as error:
         raise ValueError("Expected a cursor of an earlier answer") from error
+
+
+def _cursor_problem(cursor: Cursor, query: PatternQuery, now_us: int) -> str | None:
     if now_us - cursor.issued_us > CURSOR_US:
-        raise ValueError("The cursor has expired, it is valid for 10 minutes")
+        return "The cursor has expired, it is valid for 10 minutes"
     if cursor.question != query.question:
-        raise ValueError("The cursor belongs to other filters")
-    return cursor
+        return "The cursor belongs to other filters"
+    return None
 
 
 def _question(query: PatternQuery) -> str:
@@ -197,3 +163,13 @@ def _question(query: PatternQuery) -> str:
         query.window_us, query.pattern_type, query.service, query.tool, query.statuses, query.min_confidence,
         query.severity,
     )  # fmt: skip
+
+
+CURSOR = Parameter(
+    "cursor",
+    _cursor,
+    {"type": "string"},
+    "`pagination.next_cursor` of the page before, with the same filters; valid for 10 minutes.",
+)
+#: All that `parse_query` reads.
+PARAMETERS = (TIME_WINDOW, PATTERN_TYPE, SERVICE, TOOL, STATUS, MIN_CONFIDENCE, SEVERITY, LIMIT, CURSOR)

@@ -1,6 +1,6 @@
 """The routes on a real web server, on a free port (intelligence §8)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeAlias
 from uuid import uuid4
 
@@ -13,10 +13,10 @@ from bridge_app.clock import SystemClock
 from bridge_app.domain.intelligence.patterns import PatternView
 from bridge_app.effects.pattern_history import PatternHistory
 from bridge_app.errors import ServiceUnavailable
+from bridge_app.settings import Settings
 from bridge_app.web import intelligence
 from bridge_app.web.answers import Answers
-from bridge_app.web.middleware import create_middleware
-from bridge_app.web.server import BridgeWeb
+from bridge_app.web.assembly import web_factory
 from tests.unit.intelligence.pipeline import Pipeline
 
 Client: TypeAlias = TestClient[web.Request, web.Application]
@@ -42,12 +42,19 @@ def view() -> PatternView:
 
 
 @pytest.fixture
-async def http(view: PatternView) -> AsyncIterator[Client]:
+async def http(view: PatternView, make_settings: Callable[..., Settings]) -> AsyncIterator[Client]:
     clock = SystemClock()
     answers = Answers(clock)
     app = faust.App("web-test", env_prefix="UNUSED_", autodiscover=False)
-    middleware = create_middleware(answers=answers, clock=clock, new_uuid=lambda: str(uuid4()), stopping=lambda: False)
-    driver = BridgeWeb(app, middlewares=[middleware], max_body_bytes=4096, halt=lambda error: pytest.fail(str(error)))
+    new_web = web_factory(
+        make_settings(),
+        answers=answers,
+        clock=clock,
+        new_uuid=lambda: str(uuid4()),
+        stopping=lambda: False,
+        halt=lambda error: pytest.fail(str(error)),
+    )
+    driver = new_web(app)
     app.web = driver
     history = PatternHistory(NoPostgres(), topic="intelligence.patterns")
     intelligence.register(app, view=view, history=history, answers=answers, clock=clock)

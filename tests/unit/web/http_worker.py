@@ -1,22 +1,28 @@
 """The web server of a worker, for real, on a free port of this machine; what it publishes is collected in a list."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
 import faust
+from aiohttp import web
 
+from bridge_app.domain.idempotency import KeptAnswers
 from bridge_app.errors import RequestError, StartError
 from bridge_app.events.envelope import Event, Identity
 from bridge_app.health import Facts, Health
+from bridge_app.settings import Settings
+from bridge_app.web import documents, hooks
 from bridge_app.web import health as health_views
-from bridge_app.web import hooks
 from bridge_app.web.answers import Answers
-from bridge_app.web.middleware import create_middleware
-from bridge_app.web.server import BridgeWeb
+from bridge_app.web.assembly import web_factory
+from bridge_app.web.idempotency import Idempotency
+from bridge_app.web.limits import Turns
 from bridge_app.web.views import View
 
 MAX_BODY_BYTES = 4096
+IDENTITY = Identity("omninode-bridge", "0.1.0", "i-1", "n-1", "test")
 
 
 class ManualClock:
@@ -36,26 +42,43 @@ class ManualClock:
 class Worker:
     """The HTTP side of a worker. Its attributes decide how the parts behind it behave."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(
+        self,
+        port: int,
+        settings: Settings,
+        *,
+        most_hooks: int = 100,
+        wait_seconds: float = 0.1,
+    ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.clock = ManualClock()
         self.published: list[tuple[str, Event]] = []
+        self.recorded: list[tuple[str, Event]] = []
         self.kafka_answers = True
         self.refusal: RequestError | None = None
+        self.record_refusal: RequestError | None = None
+        #: Publications wait for the gate; so many do at the moment.
+        self.waiting = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
         self.analysis: dict[str, Any] | Exception = {"patterns_discovered": [{"pattern_type": "x"}]}
         self.stopping = False
         self.recovered = True
         self.halted: list[StartError] = []
+        self.kept = KeptAnswers(ttl_seconds=3600, most_keys=100)
+        #: What happens while a worker waits for what others have answered.
+        self.catch_up: Callable[[], None] = lambda: None
         answers = Answers(self.clock)
         self.app = faust.App("web-test", env_prefix="UNUSED_", web_bind="127.0.0.1", web_port=port, autodiscover=False)
-        self.web = BridgeWeb(
-            self.app,
-            middlewares=[
-                create_middleware(answers=answers, clock=self.clock, new_uuid=_new_uuid, stopping=lambda: self.stopping)
-            ],
-            max_body_bytes=MAX_BODY_BYTES,
+        new_web = web_factory(
+            settings,
+            answers=answers,
+            clock=self.clock,
+            new_uuid=_new_uuid,
+            stopping=lambda: self.stopping,
             halt=self.halted.append,
         )
+        self.web = new_web(self.app)
         self.app.web = self.web
         facts = Facts(lambda: self.recovered, lambda: True, lambda: self.stopping, lambda: [])
         self.health = Health(
@@ -65,19 +88,43 @@ class Worker:
             clock=self.clock,
             disabled=("consul", "outbox"),
         )
+        idempotency = Idempotency(
+            kept=self.kept,
+            catch_up=self._catch_up,
+            publish=self._record,
+            answers=answers,
+            identity=IDENTITY,
+            clock=self.clock,
+            wait_seconds=wait_seconds,
+        )
         receiver = hooks.HookReceiver(
             answers=answers,
             publish=self._publish,
             analyse=self._analyse,
-            identity=Identity("omninode-bridge", "0.1.0", "i-1", "n-1", "test"),
+            identity=IDENTITY,
             clock=self.clock,
             new_uuid=_new_uuid,
+            idempotency=idempotency,
+            turns=Turns(most_hooks, wait_seconds),
         )
         hooks.register(self.app, receiver)
         health_views.register(self.app, self.health, answers)
+        documents.register(self.app, settings)
         self._register_defect()
+        self._register_created(idempotency)
+
+    async def _catch_up(self) -> None:
+        self.catch_up()
+
+    async def _record(self, events: Sequence[tuple[str, Event]]) -> None:
+        if self.record_refusal is not None:
+            raise self.record_refusal
+        self.recorded += events
 
     async def _publish(self, events: Sequence[tuple[str, Event]]) -> bool:
+        self.waiting += 1
+        await self.gate.wait()
+        self.waiting -= 1
         if self.refusal is not None:
             raise self.refusal
         self.published += events
@@ -93,6 +140,18 @@ class Worker:
         class Defect(View):
             async def get(self, request: Any) -> Any:
                 raise KeyError("secret detail")
+
+    def _register_created(self, idempotency: Idempotency) -> None:
+        @self.app.page("/created")
+        class Created(View):
+            """Answers with the status that the query names, and says where what was created is."""
+
+            async def post(self, request: web.Request) -> web.Response:
+                async def perform() -> web.Response:
+                    headers = {"Location": "/created/1", "Content-Type": "application/json"}
+                    return web.Response(body=b"{}", status=int(request.query["status"]), headers=headers)
+
+                return await idempotency.once(request, perform)
 
 
 def _new_uuid() -> str:

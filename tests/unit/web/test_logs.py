@@ -10,7 +10,7 @@ import orjson
 import pytest
 import structlog
 
-from bridge_app.logs import NoiseLimit, configure, masking
+from bridge_app.logs import NoiseLimit, configure, masking, secrets_of
 from bridge_app.runtime.process import BridgeWorker
 from bridge_app.settings import Settings
 
@@ -58,14 +58,18 @@ def test_secrets_are_masked_by_name_in_urls_and_by_value() -> None:
     event = {
         "event": "connected to postgres://admin:hunter2@db:5432/x with s3cr3t-value",
         "consul_token": "abc",
-        "headers": {"Authorization": "Bearer x", "Accept": "*/*"},
+        "jwt_token": None,
+        "headers": {"Authorization": "Bearer x", "X-API-Key": "k", "X-Service-Auth": "k", "Accept": "*/*"},
+        "kafka": [{"sasl_username": "u", "private_key_file": "p", "credentials": ("u", "p")}],
         "port": 5432,
     }
 
     assert masking(("s3cr3t-value",))(None, "info", event) == {
-        "event": "connected to postgres://admin:***@db:5432/x with ***",
+        "event": "connected to postgres://***@db:5432/x with ***",
         "consul_token": "***",
-        "headers": {"Authorization": "***", "Accept": "*/*"},
+        "jwt_token": None,
+        "headers": {"Authorization": "***", "X-API-Key": "***", "X-Service-Auth": "***", "Accept": "*/*"},
+        "kafka": [{"sasl_username": "***", "private_key_file": "***", "credentials": "***"}],
         "port": 5432,
     }
 
@@ -96,3 +100,16 @@ def test_the_worker_leaves_the_level_of_the_root_logger_alone() -> None:
     worker.on_setup_root_logger(logger, logging.WARNING)
 
     assert (logger.level, logger.handlers) == (logging.INFO, [])
+
+
+def test_the_secrets_of_the_settings_are_masked_wherever_they_appear(make_settings: Callable[..., Settings]) -> None:
+    environ = {
+        "POSTGRES_PASSWORD": "postgres-password",
+        "CONSUL_TOKEN": "consul-token",
+        "JWT_SECRET": "jwt-secret-0123456789",
+        "KAFKA_SASL_PASSWORD": "sasl-password",
+    }
+    mask = masking(secrets_of(make_settings(**environ)))
+
+    for secret in environ.values():
+        assert mask(None, "info", {"event": f"refused: {secret}!"}) == {"event": "refused: ***!"}

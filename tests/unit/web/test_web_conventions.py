@@ -1,13 +1,19 @@
 """What all routes share: ids, the wrapper, the order of checks, limits, the stop (conventions §4, §5)."""
 
 import asyncio
+import re
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import aiohttp
+import orjson
 import pytest
 
 from bridge_app import __version__
+from bridge_app.settings import Settings
+from bridge_app.web import bodies, middleware, server
+from tests.unit.web.conftest import StartWorker
 from tests.unit.web.http_worker import MAX_BODY_BYTES, Worker
 
 ROUTE = "/hooks/service/lifecycle"
@@ -45,7 +51,17 @@ async def test_conventions_07_a_failure_has_code_message_details_and_trace(http:
 
 
 @pytest.mark.parametrize(
-    "traceparent", ["", "x", f"00-{'0' * 32}-b7ad6b7169203331-01", f"ff-{TRACE}-b7ad6b7169203331-01"]
+    "traceparent",
+    [
+        "",
+        "x",
+        f"00-{'0' * 32}-b7ad6b7169203331-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"ff-{TRACE}-b7ad6b7169203331-01",
+        f"00-{TRACE.upper()}-b7ad6b7169203331-01",
+        f"00-{TRACE}-b7ad6b7169203331-01-more",
+        f"00-{TRACE}-b7ad6b7169203331",
+    ],
 )
 async def test_a_malformed_traceparent_starts_a_new_trace(http: aiohttp.ClientSession, traceparent: str) -> None:
     response, _ = await call(http, "GET", "/health", headers={"traceparent": traceparent})
@@ -53,6 +69,15 @@ async def test_a_malformed_traceparent_starts_a_new_trace(http: aiohttp.ClientSe
     trace_id = response.headers["traceparent"].split("-")[1]
     assert len(trace_id) == 32
     assert trace_id not in ("0" * 32, TRACE)
+
+
+@pytest.mark.parametrize("traceparent", [f"00-{TRACE}-b7ad6b7169203331-00", f"01-{TRACE}-b7ad6b7169203331-01-more"])
+async def test_a_trace_goes_on_unsampled_and_in_a_later_version(http: aiohttp.ClientSession, traceparent: str) -> None:
+    response, _ = await call(http, "GET", "/health", headers={"traceparent": traceparent})
+
+    _, trace_id, parent, _ = response.headers["traceparent"].split("-")
+    assert trace_id == TRACE
+    assert parent != "b7ad6b7169203331"
 
 
 @pytest.mark.parametrize("request_id", ["", "x" * 256])
@@ -97,6 +122,20 @@ async def test_conventions_08_bodies_are_checked_in_order(
 
     assert (response.status, answer["error"]["code"]) == (status, code)
     assert worker.published == []
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [(b"{}", "text/plain", 415), (b"{", "application/json", 400), (b"{}", "application/json", 422)],
+)
+async def test_conventions_08_query_and_headers_are_checked_with_the_fields_of_the_body(
+    http: aiohttp.ClientSession, body: bytes, content_type: str, status: int
+) -> None:
+    headers = {"Content-Type": content_type, "X-Correlation-ID": "x" * 256}
+
+    response, _ = await call(http, "POST", f"{ROUTE}?dry_run=maybe", data=body, headers=headers)
+
+    assert response.status == status
 
 
 async def test_conventions_08_a_body_without_length_is_cut_off_at_the_limit(http: aiohttp.ClientSession) -> None:
@@ -144,7 +183,7 @@ async def test_conventions_08_another_method_is_405_with_allow(
     assert response.headers["Allow"] == allow
 
 
-@pytest.mark.parametrize("path", ["/", "/router", "/table", "/tables", "/graph", "/stats", "/performance"])
+@pytest.mark.parametrize("path", ["/router", "/table", "/tables", "/graph", "/stats", "/performance"])
 async def test_faust_serves_no_pages_of_its_own(http: aiohttp.ClientSession, path: str) -> None:
     response, _ = await call(http, "GET", path)
 
@@ -182,9 +221,11 @@ async def test_while_the_worker_stops_requests_are_refused_and_probes_answered(
     assert response.status == 200
 
 
-async def test_a_taken_port_ends_the_start_with_exit_code_2(worker: Worker) -> None:
+async def test_a_taken_port_ends_the_start_with_exit_code_2(
+    worker: Worker, make_settings: Callable[..., Settings]
+) -> None:
     port = int(worker.url.rpartition(":")[2])
-    second = Worker(port)
+    second = Worker(port, make_settings())
 
     await second.web.start_server()
     await second.web.stop_server()
@@ -208,7 +249,167 @@ async def test_a_connection_that_sends_half_a_request_holds_up_nobody(
     await writer.wait_closed()
 
 
+async def test_conventions_08_a_body_that_does_not_come_in_time_is_given_up(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "SEND_SECONDS", 0.05)
+
+    status, head, body = await raw(
+        worker, b"POST " + ROUTE.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"
+    )
+
+    assert (status, orjson.loads(body)["error"]["code"]) == (400, "MALFORMED_BODY")
+    assert b"\r\nConnection: close\r\n" in head
+
+
+async def test_a_request_that_is_not_handled_in_time_is_503(
+    worker: Worker, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(middleware, "HANDLING_SECONDS", 0.05)
+    worker.gate.clear()
+    info = {"name": "s", "version": "1", "instance_id": "i"}
+
+    response, answer = await call(http, "POST", ROUTE, json={"hook_type": "service_started", "service_info": info})
+
+    assert (response.status, answer["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert response.headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /health HTTP/1.1\r\nHost: x\r\n"])
+async def test_a_connection_that_sends_no_request_is_closed(
+    start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.05)
+    worker = await start_worker()
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(worker.url.rpartition(":")[2]))
+    writer.write(sent)
+
+    async with asyncio.timeout(10):
+        assert await reader.read() == b""
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (b"9223372036854775807", 200),
+        (b"-9223372036854775808", 200),
+        (b"9223372036854775808", 422),
+        (b"-9223372036854775809", 422),
+        (b"1e308", 200),
+        (b"1e309", 422),
+    ],
+)
+async def test_conventions_08_numbers_of_64_bits_are_taken(
+    http: aiohttp.ClientSession, number: bytes, status: int
+) -> None:
+    body = b'{"hook_type":"service_started","service_info":{"name":"s","version":"1","instance_id":"i","x":%b}}'
+
+    response, answer = await call(http, "POST", ROUTE, data=body % number, headers=JSON)
+
+    assert response.status == status
+    if status == 422:
+        assert answer["error"]["details"]["errors"][0]["path"] == "$.service_info.x"
+
+
 async def test_a_body_that_is_not_encoded_as_it_says_is_malformed(http: aiohttp.ClientSession) -> None:
     response, answer = await call(http, "POST", ROUTE, data=b"not gzip", headers={**JSON, "Content-Encoding": "gzip"})
 
     assert (response.status, answer["error"]["code"]) == (400, "MALFORMED_BODY")
+
+
+async def raw(worker: Worker, request: bytes) -> tuple[int, bytes, bytes]:
+    """Send bytes and half-close; return status, head and body of the first answer that is final."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(worker.url.rpartition(":")[2]))
+    writer.write(request)
+    async with asyncio.timeout(10):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])  # type: ignore[index]
+        body = await reader.readexactly(length)
+    writer.close()
+    await writer.wait_closed()
+    return int(head.split()[1]), head, body
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "code"),
+    [
+        (b"no HTTP at all\r\n\r\n", 400, "MALFORMED_BODY"),
+        (b"FROBNICATE /health HTTP/1.1\r\nHost: x\r\n\r\n", 400, "MALFORMED_BODY"),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", 400, "MALFORMED_BODY"),
+        (b"POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n", 400, "MALFORMED_BODY"),
+        (
+            b"POST /hooks/service/lifecycle HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\nnot a chunk\r\n",
+            400,
+            "MALFORMED_BODY",
+        ),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nX-Large: " + b"x" * 70_000 + b"\r\n\r\n", 422, "VALIDATION_ERROR"),
+        (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 422, "VALIDATION_ERROR"),
+    ],
+)
+async def test_conventions_07_what_is_no_request_is_answered_in_the_common_form(
+    worker: Worker, request_bytes: bytes, status: int, code: str
+) -> None:
+    found, head, body = await raw(worker, request_bytes)
+
+    answer = orjson.loads(body)
+    assert (found, answer["error"]["code"]) == (status, code)
+    assert (answer["success"], answer["data"]) == (False, None)
+    assert b"X-Request-ID: " + answer["metadata"]["request_id"].encode() in head
+    assert f"traceparent: 00-{answer['error']['trace_id']}-".encode() in head
+
+
+EXPECTING = b"POST /hooks/service/lifecycle HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n%s\r\n"
+
+
+@pytest.mark.parametrize(
+    ("length", "headers", "status"),
+    [(MAX_BODY_BYTES + 1, b"", 413), (2, b"X-Large: " + b"x" * 20_000 + b"\r\n", 422)],
+)
+async def test_conventions_08_a_body_that_waits_to_be_asked_for_is_not_asked_for_in_vain(
+    worker: Worker, length: int, headers: bytes, status: int
+) -> None:
+    found, head, _ = await raw(worker, EXPECTING % (length, headers))
+
+    assert found == status
+    assert b"\r\nConnection: close\r\n" in head
+
+
+async def test_conventions_08_a_body_that_waits_to_be_asked_for_is_asked_for_once(worker: Worker) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(worker.url.rpartition(":")[2]))
+    writer.write(EXPECTING % (2, b""))
+    async with asyncio.timeout(10):
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"{}")
+        head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 422 ")
+    assert b"Connection: close" not in head
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("time", "status"),
+    [
+        ("2024-01-15T10:30:00.5Z", 200),
+        ("2024-01-15T10:30:00.123456789+02:00", 200),
+        ("2024-01-15 10:30:00", 200),
+        ("15/01/2024", 422),
+        ("2024-01-15T10:30:00.1234567891Z", 422),
+    ],
+)
+async def test_conventions_09_times_are_read_as_rfc_3339_has_them(
+    worker: Worker, http: aiohttp.ClientSession, time: str, status: int
+) -> None:
+    info = {"name": "s", "version": "1", "instance_id": "i"}
+    body = {"hook_type": "service_started", "service_info": info, "timestamp": time}
+
+    response, answer = await call(http, "POST", ROUTE, json=body)
+
+    assert response.status == status
+    if status == 422:
+        assert answer["error"]["details"]["errors"][0]["path"] == "$.timestamp"
+    else:
+        assert worker.published[0][1].metadata["client_timestamp"] == time

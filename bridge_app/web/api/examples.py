@@ -1,0 +1,173 @@
+"""What the documents show: three services report their starts, and the bridge's own code says what becomes of it.
+
+Nothing here is written by hand but the bodies of hooks, so an example is what the bridge would answer or publish.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+from bridge_app import __version__, ids
+from bridge_app.domain.alarms import Alarm, AlarmBook
+from bridge_app.domain.database_adapter.letters import Failure, Letter, dead_letter
+from bridge_app.domain.hooks import LIFECYCLE, Arrival, accept
+from bridge_app.domain.intelligence.detectors import SeriesState, StartConfig, StartDetectors
+from bridge_app.domain.intelligence.immediate import analyse
+from bridge_app.domain.intelligence.patterns import PatternView
+from bridge_app.domain.intelligence.queries import parse_query
+from bridge_app.effects.breakers import TOLD
+from bridge_app.errors import PoisonRecord
+from bridge_app.events.decoding import decode
+from bridge_app.events.envelope import Derived, Event, Identity, derive, encode
+from bridge_app.health import SERVICE_NAME
+from bridge_app.timestamps import parse_us
+from bridge_app.topics import HOOKS_SERVICE_LIFECYCLE
+
+IDENTITY: Final = Identity(
+    SERVICE_NAME, __version__, "bridge-1-6066", "omninode-bridge-bridge-1-6066", environment="development"
+)
+START_US: Final = parse_us("2024-01-15T10:30:00.5Z")
+SECOND_US: Final = 1_000_000
+HOUR_US: Final = 3600 * SECOND_US
+TRACE_ID: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+#: Bodies of `POST /hooks/service/lifecycle`, one of each type.
+LIFECYCLE_BODIES: Final[Mapping[str, dict[str, Any]]] = {
+    "started": {
+        "hook_type": "service_started",
+        "service_info": {
+            "name": "shop",
+            "version": "1.0.0",
+            "instance_id": "shop-1",
+            "host": "10.0.0.7",
+            "port": 8000,
+            "capabilities": ["cart", "checkout"],
+        },
+        "startup_info": {
+            "startup_time_ms": 2500,
+            "initialization_steps": [
+                {"step": "load_config", "duration_ms": 200},
+                {"step": "init_database", "duration_ms": 300},
+            ],
+        },
+    },
+    "stopped": {
+        "hook_type": "service_stopped",
+        "service_info": {"name": "shop", "version": "1.0.0", "instance_id": "shop-1"},
+        "shutdown_info": {"shutdown_reason": "deploy", "shutdown_signal": "SIGTERM", "uptime_seconds": 86400},
+    },
+    "health_changed": {
+        "hook_type": "health_changed",
+        "service_info": {"name": "shop", "version": "1.0.0", "instance_id": "shop-1"},
+        "health_transition": {
+            "previous_status": "healthy",
+            "current_status": "degraded",
+            "change_reason": "the database answers slowly",
+        },
+    },
+}
+#: Bodies by the topic of their route.
+BODIES: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {LIFECYCLE.topic: LIFECYCLE_BODIES}
+
+
+class _Record(NamedTuple):
+    """A record as a consumer reads it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+def hook(body: dict[str, Any], number: int = 0) -> Event:
+    """Return the event of a hook; `number` makes its id and its time."""
+    event_id = ids.name_based("example", number)
+    arrival = Arrival(event_id, START_US + number * SECOND_US, TRACE_ID, None, f"example-{number}", IDENTITY)
+    return accept(LIFECYCLE, body, arrival)
+
+
+@cache
+def published() -> tuple[tuple[str, Event], ...]:
+    """Return the events that three starts lead to, each with its topic: at once, and because time passes."""
+    return tuple(_play())
+
+
+def _play() -> Iterator[tuple[str, Event]]:
+    detectors = StartDetectors(StartConfig(environment=IDENTITY.environment))
+    states: dict[str, SeriesState | None] = {}
+    started = LIFECYCLE_BODIES["started"]
+    for number, service in enumerate(("billing", "cart", "shop")):
+        body = {**started, "service_info": {**started["service_info"], "name": service, "instance_id": f"{service}-1"}}
+        for seen in detectors.observe(hook(body, number)):
+            states[seen.key], derived = detectors.step(seen.key, states.get(seen.key), derive(seen, IDENTITY))
+            yield from _derived(derived)
+    for key, state in states.items():
+        while state is not None and (due := detectors.due(state)) is not None and due < START_US + HOUR_US:
+            state, derived = detectors.elapse(key, state, due)
+            yield from _derived(derived)
+
+
+def _derived(found: Iterable[Derived]) -> Iterator[tuple[str, Event]]:
+    """Yield events as their consumers read them."""
+    for one in found:
+        sent = encode(one.topic, derive(one, IDENTITY))
+        yield one.topic, decode(_Record(sent.topic, 3, 42, sent.timestamp_ms, sent.key, sent.value, sent.headers))
+
+
+def event(event_type: str) -> Event:
+    """Return the last event of a type among those published."""
+    return next(event for _, event in reversed(published()) if event.event_type == event_type)
+
+
+@cache
+def _view() -> PatternView:
+    view = PatternView()
+    for _, one in published():
+        view.apply(one)
+    return view
+
+
+def pattern_page() -> tuple[list[dict[str, Any]], int]:
+    """Return the patterns as the list shows them, and their number."""
+    page = _view().page(parse_query({"service": "shop"}, START_US + HOUR_US))
+    return [pattern.as_dict() for pattern in page.patterns], page.total
+
+
+def pattern_with_history() -> dict[str, Any]:
+    """Return one pattern as its own route shows it."""
+    known = _view().find(ids.pattern("service_initialization", IDENTITY.environment, "shop"))
+    assert known is not None
+    return {**known.pattern.as_dict(), "history": [revision.as_dict() for revision in known.history]}
+
+
+def analysis() -> dict[str, Any]:
+    """Return the first word on a start of a service that is known."""
+    return analyse(hook(LIFECYCLE_BODIES["started"], 3), _view())
+
+
+def alarm(event_type: str) -> Event:
+    """Return what is told when Kafka is away, or is back after a minute."""
+    book = AlarmBook(IDENTITY)
+    wrong = Alarm(
+        "breaker.kafka",
+        "circuit_breaker_open",
+        "Calls of kafka failed: 5 failures in a row",
+        TOLD["kafka"],
+        ("Bring kafka back; the breaker then closes by itself",),
+        {"breaker": "kafka"},
+    )
+    events = [book.raise_(wrong, START_US), book.clear(wrong.name, START_US + 60 * SECOND_US)]
+    return next(event for event in events if event is not None and event.event_type == event_type)
+
+
+def letter() -> Letter:
+    """Return the dead letter of a record that is no JSON."""
+    record = _Record(HOOKS_SERVICE_LIFECYCLE.name, 3, 42, START_US // 1000, b"shop", b"service shop started")
+    try:
+        decode(record)
+    except PoisonRecord as error:
+        return dead_letter(record, Failure(error, START_US + SECOND_US), IDENTITY, ".dlq")
+    raise AssertionError("the record is JSON")

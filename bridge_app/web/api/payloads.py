@@ -1,0 +1,169 @@
+"""What the events carry: the envelope, and the payload of each type (conventions §1)."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from bridge_app.domain.intelligence.reports import Insight
+from bridge_app.web.api.answers import Timestamp
+from bridge_app.web.api.intelligence import PatternBase
+
+Uuid = Annotated[str, msgspec.Meta(extra_json_schema={"format": "uuid"})]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+
+
+class Source(msgspec.Struct):
+    """The worker that emitted an event."""
+
+    service_name: str
+    service_version: str
+    instance_id: str
+
+
+class Envelope(msgspec.Struct):
+    """What every event of the bridge has; records of other producers are read tolerantly.
+
+    `event_id` is the identity of the event: the same event may come twice, always under one id. `causation_id` is the
+    id of its cause, null for a root event. `partition_key` is the Kafka key as text.
+    """
+
+    event_id: Uuid
+    event_type: Text
+    envelope_version: Literal["1.0"]
+    event_version: str
+    version: str
+    event_timestamp: Timestamp
+    timestamp: Timestamp
+    source: Source
+    source_node_id: str
+    correlation_id: Text
+    causation_id: Uuid | None
+    trace_id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+    environment: str
+    partition_key: str
+    payload: dict[str, Any]
+    metadata: dict[str, Any]
+
+
+class StartTime(msgspec.Struct):
+    """How long a start took, in milliseconds, and where the hook said so."""
+
+    startup_time_ms: float | None
+    startup_time_source: Literal["startup_info", "service_info", "steps"] | None
+
+
+class PatternInfo(PatternBase):
+    """A pattern at one revision; `pattern_data` is what it rests on."""
+
+    pattern_data: dict[str, Any]
+    discovery_method: str
+
+
+class Resolution(msgspec.Struct):
+    """Why a pattern is over, and how long it was there."""
+
+    reason: str
+    duration_seconds: float
+
+
+class ResolvedPatternInfo(PatternInfo):
+    """A pattern that is over."""
+
+    resolution: Resolution
+
+
+class AnalysisWindow(msgspec.Struct):
+    """What was looked at: `sample_size` events between two times."""
+
+    start_time: Timestamp
+    end_time: Timestamp
+    sample_size: int
+
+
+class AnalysisContext(msgspec.Struct):
+    """What a pattern was found in."""
+
+    analysis_window: AnalysisWindow
+    data_sources: list[str]
+
+
+class ActionableInsights(msgspec.Struct):
+    """What is worth doing, and what is worth worrying about."""
+
+    optimization_opportunities: list[Insight]
+    risk_indicators: list[Insight]
+
+
+class PatternDiscovered(msgspec.Struct):
+    """A pattern was found, or changed: a new revision."""
+
+    pattern_info: PatternInfo
+    analysis_context: AnalysisContext
+    actionable_insights: ActionableInsights
+
+
+class PatternResolved(msgspec.Struct):
+    """A pattern is over."""
+
+    pattern_info: ResolvedPatternInfo
+    analysis_context: AnalysisContext
+    actionable_insights: ActionableInsights
+
+
+class StartupMeasured(msgspec.Struct):
+    """A timed start beside the service's median before it; `ratio` is the one by the other."""
+
+    service_name: str
+    instance_id: str
+    startup_time_ms: float
+    startup_time_source: str
+    baseline_ms: float | None
+    ratio: float | None
+
+
+class ErrorInfo(msgspec.Struct):
+    """What is wrong, since when, and how often it was since the worker's start."""
+
+    error_id: Uuid
+    service_name: str
+    instance_id: str
+    error_type: str
+    severity: Literal["critical"]
+    message: str
+    first_occurrence: Timestamp
+    occurrence_count: int
+
+
+class Impact(msgspec.Struct):
+    """What an error means for users."""
+
+    description: str
+
+
+class ServiceError(msgspec.Struct):
+    """Something an operator must know of; `context_info.alarm` names it, `recovery_actions` says what to do."""
+
+    error_info: ErrorInfo
+    context_info: dict[str, Any]
+    impact_assessment: Impact
+    recovery_actions: list[str]
+
+
+class DeadLetter(msgspec.Struct):
+    """A record that can never be handled, with the reason; what is not UTF-8 is kept in base64."""
+
+    original_topic: str
+    original_partition: int
+    original_offset: int
+    original_timestamp: Timestamp
+    original_key: str | None
+    original_headers: dict[str, str]
+    original_message: str | None
+    original_message_base64: str | None
+    original_event: dict[str, Any] | None
+    error_type: str
+    error_message: str
+    error_context: dict[str, Any]
+    agent: str
+    failed_at: Timestamp
+    retry_count: int
