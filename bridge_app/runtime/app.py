@@ -279,6 +279,15 @@ class BridgeApp(faust.App):
         if self.fence.is_down:
             await self.crash(Fenced("this process was frozen for half a session"))
 
+    async def until_member(self) -> None:
+        """Return when this worker is known to be a member of its group; end it when it is none any more."""
+        await self.beat()
+        try:
+            while self.fence.holds_back():  # noqa: ASYNC110  # heartbeats are the business of another thread
+                await asyncio.sleep(PULSE_SECONDS)
+        except Fenced as error:
+            await self.crash(error)
+
 
 def _faust_settings(settings: Settings, session_timeout: float) -> dict[str, Any]:
     """Return Faust's own settings.

@@ -4,9 +4,9 @@ On a rebalance, in this order: stop the flow; drop what is queued in lanes and s
 finish; commit; only then let Faust drop its own books. When partitions come back, nothing is delivered between the
 assignment and the seek to the committed offsets.
 
-Overridden because of how Faust's consumer behaves: `ack`, `getmany`, `on_partitions_revoked`, `wait_empty`,
-`perform_seek`, and the book-keeping hooks `_filter_tps_with_pending_acks`, `_new_offset`, `_should_commit`, `_commit`,
-`_add_gap`, `_wait_next_records`.
+Overridden because of how Faust's consumer behaves: `ack`, `getmany`, `on_partitions_revoked`, `on_partitions_assigned`,
+`wait_empty`, `perform_seek`, and the book-keeping hooks `_filter_tps_with_pending_acks`, `_new_offset`,
+`_should_commit`, `_commit`, `_add_gap`, `_wait_next_records`.
 """
 
 import asyncio
@@ -37,13 +37,32 @@ CRASH_COMMIT_SECONDS = 1.0
 PARK_SECONDS = 5.0
 #: The longest wait for records while a lane holds partitions back.
 HELD_FETCH_SECONDS = 0.02
+#: The member id of a client that the group has forgotten.
+UNKNOWN_MEMBER = ""
 #: How long the broker may hold an empty fetch. It answers one request of a connection at a time, and a hand-over asks
 #: three more behind that fetch: with Faust's fixed 1.5 s this took 4.5 s (measured).
 FETCH_WAIT_MS = 250
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread with a shorter wait for an empty fetch."""
+    """Faust's consumer thread with a shorter wait for an empty fetch, and a fence that hears of heartbeats."""
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        coordinator = self._ensure_consumer()._coordinator
+        do_heartbeat = coordinator._do_heartbeat
+        fence = cast("BridgeApp", self.app).fence
+
+        async def heard() -> bool:
+            asked_at = fence.now()
+            confirmed: bool = await do_heartbeat()
+            if confirmed:
+                fence.confirm_membership(asked_at)
+            elif coordinator.member_id == UNKNOWN_MEMBER:
+                fence.expel()
+            return confirmed
+
+        coordinator._do_heartbeat = heard
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -202,6 +221,11 @@ class BatchConsumer(driver.Consumer):
         await super().on_partitions_revoked(revoked)
         self.books.forget(revoked)
         self.books.forget_delivered()
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Note that this worker is a member: it has just joined, and its heartbeats begin after this."""
+        self.app.fence.confirm_membership(self.app.fence.now())
+        await super().on_partitions_assigned(assigned, generation_id)
 
     async def wait_empty(self) -> None:
         """Finish the steps in progress, leave what is queued, commit. Called at revocation and at shutdown.

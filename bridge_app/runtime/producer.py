@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import structlog
-from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.partitioner import murmur2
 from faust.transport.drivers import aiokafka as driver
 
@@ -23,9 +23,6 @@ log = structlog.get_logger(__name__)
 
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
-#: The client holds one batch per partition and gives up waiting for it to be sent, the sooner the busier it is: it adds
-#: up all the time since the beginning each time it looks. Nothing was refused then, but aiokafka calls it final.
-NO_ROOM = KafkaTimeoutError
 #: A send that takes so long is reason to look whether the topic is still there.
 LOOK_SECONDS = 2.0
 
@@ -53,18 +50,18 @@ class BatchProducer(driver.Producer):
 
     def _new_producer(self, transactional_id: str | None = None) -> Any:
         """Return the client. Before each of its requests the fence is asked again: records may have waited in it while
-        the process was frozen, and would be written behind those of the new owner.
+        the process was frozen or the network away, and would be written behind those of the new owner.
         """
         client = super()._new_producer(transactional_id)
         sender = client._sender
         send_request = sender._send_produce_req
         app = cast("BridgeApp", self.app)
 
-        async def send_while_awake(node_id: int, batches: Any) -> None:
-            await app.beat()
+        async def send_as_member(node_id: int, batches: Any) -> None:
+            await app.until_member()
             await send_request(node_id, batches)
 
-        sender._send_produce_req = send_while_awake
+        sender._send_produce_req = send_as_member
         return client
 
     async def produce(
@@ -95,7 +92,7 @@ class BatchProducer(driver.Producer):
             try:
                 return await self._while_topic_exists(topic, self._produce_once(topic, partition, pending))
             except KafkaError as error:
-                if not (error.retriable or isinstance(error, NO_ROOM)):
+                if not error.retriable:
                     raise
                 log.warning("send_retried", topic=topic, partition=partition, error=repr(error), delay_seconds=delay)
             retried()
@@ -108,14 +105,29 @@ class BatchProducer(driver.Producer):
         batch = client.create_batch()
         for one in records:
             if batch.append(timestamp=one.timestamp_ms, key=one.key, value=one.value, headers=one.headers) is None:
-                sent.append(await client.send_batch(batch, topic, partition=partition))
+                sent.append(await self._enqueue(batch, topic, partition))
                 batch = client.create_batch()
                 batch.append(timestamp=one.timestamp_ms, key=one.key, value=one.value, headers=one.headers)
         in_last = batch.record_count()
-        sent.append(await client.send_batch(batch, topic, partition=partition))
+        sent.append(await self._enqueue(batch, topic, partition))
         acknowledged = await asyncio.gather(*sent)
         last: int = acknowledged[-1].offset + in_last - 1
         return last
+
+    async def _enqueue(self, batch: Any, topic: str, partition: int) -> "asyncio.Future[Any]":
+        """Give a batch to the client when it has room for it, which it has when the batch before it has been sent.
+
+        The client gives that up after a request timeout, with an error that is not retriable. To try the whole send
+        again would send the batches before it twice.
+        """
+        while True:
+            try:
+                return cast(
+                    "asyncio.Future[Any]",
+                    await self._ensure_producer().send_batch(batch, topic, partition=partition),
+                )
+            except KafkaTimeoutError:
+                log.warning("send_waits_for_room", topic=topic, partition=partition)
 
     async def _while_topic_exists(self, topic: str, sending: Coroutine[Any, Any, int]) -> int:
         """Wait for a send; see to it meanwhile that its topic is there."""
@@ -137,13 +149,19 @@ class BatchProducer(driver.Producer):
         except (KafkaError, OSError) as error:
             log.warning("topic_not_restored", topic=topic, error=repr(error))
 
-    async def _partition_count(self, topic: str) -> int:
+    async def _partition_count(self, topic: str, *, allowed: Callable[[], None]) -> int:
         client = self._ensure_producer()
         while True:
+            allowed()
             try:
                 return len(await asyncio.wait_for(client.partitions_for(topic), LOOK_SECONDS))
-            except (TimeoutError, UnknownTopicOrPartitionError):
+            except TimeoutError:
                 await self._restore(topic)
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+                await self._restore(topic)
+                await asyncio.sleep(FIRST_RETRY_SECONDS)
 
     async def produce_keyed(
         self,
@@ -157,7 +175,7 @@ class BatchProducer(driver.Producer):
         counts: dict[str, int] = {}
         for topic, send in sends:
             if topic not in counts:
-                counts[topic] = await self._partition_count(topic)
+                counts[topic] = await self._partition_count(topic, allowed=allowed)
             by_partition[topic, partition_of(send.key, counts[topic])].append(send)
         await asyncio.gather(
             *(

@@ -90,6 +90,7 @@ class HeldBroker:
 
     async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Future[Acknowledged]:
         if not self.has_room:
+            await asyncio.sleep(0)
             raise KafkaTimeoutError
         self.sent.append((topic, batch.records))
         future: asyncio.Future[Acknowledged] = asyncio.get_running_loop().create_future()

@@ -101,11 +101,8 @@ async def test_what_the_broker_did_not_take_is_sent_again_until_it_does(
     assert rig.state("k") == (1, 1)
 
 
-async def test_a_client_that_has_no_room_for_a_batch_in_time_is_asked_again(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_client_that_has_no_room_for_a_batch_in_time_is_asked_again(rig: Rig) -> None:
     """Behind a backlog, on a slow broker: a worker that ended for it would find the same backlog again."""
-    monkeypatch.setattr(producer, "FIRST_RETRY_SECONDS", 0.0)
     rig.broker.has_room = False
     step = rig.step([put(0, "k")])
     await rig.idle()
