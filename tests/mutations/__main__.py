@@ -16,7 +16,8 @@ SHOWN_CHARACTERS = 3000
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutations", description="Break each rule of delivery.")
     parser.add_argument("-k", default="", metavar="TEXT", help="only patches whose name contains it")
-    chosen = [mutation for mutation in all_mutations() if parser.parse_args().k in mutation.name]
+    wanted = parser.parse_args().k
+    chosen = [mutation for mutation in all_mutations() if wanted in mutation.name]
     missing = [name for name in NEEDED if name not in os.environ]
     if missing:
         _say(f"{missing[0]} is not set: `make mutate` starts the services and sets it")
