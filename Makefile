@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv install install-dev run up down status psql test lint docs chaos bench clean consul
+.PHONY: help venv install install-dev run up down status psql test lint docs chaos mutate bench clean consul
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,12 +52,15 @@ lint: $(FOR_DEV) ## Check style, format and types
 docs: $(FOR_DEV) ## Write docs/configuration.md anew
 	@$(BIN)/python -m bridge_app.settings > docs/configuration.md
 
-# Both need Kafka alone: what has an address is not started.
+# What has an address is not started: chaos needs Kafka alone, bench no Consul.
 chaos: $(FOR_DEV) ## Run the long fault tests: workers killed, frozen and coming and going (10 minutes)
 	@POSTGRES_HOST=unused CONSUL_HOST=unused $(STACK) exec --profile test -- $(BIN)/python -m pytest -m chaos_long tests/chaos $(ARGS)
 
-bench: $(FOR_DEV) ## Compare the bridge with stock Faust, Quix Streams and plain aiokafka (5 minutes)
-	@POSTGRES_HOST=unused CONSUL_HOST=unused $(STACK) exec --profile test -- $(BIN)/python -m tests.load $(ARGS)
+mutate: $(FOR_DEV) ## Break each rule of delivery on purpose, and see that its test fails (10 minutes)
+	@$(STACK) exec --profile test --wait-for-consul -- $(BIN)/python -m tests.mutations $(ARGS)
+
+bench: $(FOR_DEV) ## Compare the bridge with its peers (15 minutes; ARGS=hooks runs one part of step, hooks, rows, outbox, adapter)
+	@CONSUL_HOST=unused $(STACK) exec --profile test -- $(BIN)/python -m tests.load $(ARGS)
 
 # --- install ---------------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,25 @@
 """Name-based identifiers: the same cause gives the same id on every worker and in every replay (conventions §3)."""
 
-from uuid import UUID, uuid5
+import re
+from hashlib import sha1
+from uuid import UUID
 
 NAMESPACE = UUID("d9c8b8dc-969b-50b1-8d91-b959c51123b0")
+_NAMESPACE_BYTES = NAMESPACE.bytes
+_CANONICAL = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def name_based(*parts: object) -> str:
-    """Return the UUIDv5 (RFC 9562) whose name is the parts joined with `|`."""
-    return str(uuid5(NAMESPACE, "|".join(map(str, parts))))
+    """Return the UUIDv5 (RFC 9562) whose name is the parts joined with `|`.
+
+    The same as `uuid.uuid5` in a third of its time: every event takes several.
+    """
+    name = "|".join(map(str, parts)).encode()
+    digest = bytearray(sha1(_NAMESPACE_BYTES + name, usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def http_root(tenant: str | None, method: str, path: str, key: str, index: int = 0) -> str:
@@ -47,6 +59,8 @@ def pattern(pattern_type: str, environment: str, *subject: str) -> str:
 
 def canonical(text: str) -> str | None:
     """Return a UUID in its canonical form, None when the text is no UUID."""
+    if _CANONICAL.fullmatch(text):
+        return text
     if len(text) not in (32, 36):
         return None
     try:

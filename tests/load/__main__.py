@@ -1,132 +1,88 @@
-"""`python -m tests.load`: the benchmark, on the Kafka that KAFKA_BOOTSTRAP_SERVERS names; prints Markdown."""
+"""`python -m tests.load [PART …]`: the benchmark, on the services that the environment names; prints Markdown."""
 
 import argparse
-import asyncio
 import os
 import sys
 import uuid
-from collections import defaultdict
+from collections.abc import Awaitable, Callable
+
+import uvloop
 
 from tests.load import workload
+from tests.load.adapter import AdapterBench
 from tests.load.broker import Broker
-from tests.load.contest import BRIDGE, CONTESTANTS, QUIX, STOCK, Contestant, ContestFailed, run
-from tests.load.job import Report
-from tests.load.report import Goal, Results, Sample, machine, table, verdicts
+from tests.load.contest import ContestFailed
+from tests.load.hooks import HookBench
+from tests.load.outbox import OutboxBench
+from tests.load.posts import Refused
+from tests.load.report import machine
+from tests.load.rows import RowBench
+from tests.load.steps import StepBench
 
-FEW_KEYS = "1,000 keys"
-NEW_KEYS = "every key new"
-RECOVERY = "recovery of a wiped table"
-SLOW_SHARE = 15
-GOALS = (
-    Goal(FEW_KEYS, BRIDGE.name, 30, STOCK.name),
-    Goal(NEW_KEYS, BRIDGE.name, 18, STOCK.name),
-    Goal(FEW_KEYS, BRIDGE.name, 1.5, QUIX.name),
-    Goal(NEW_KEYS, BRIDGE.name, 1.5, QUIX.name),
-    Goal(RECOVERY, BRIDGE.name, 200_000),
-)
+NEEDED = ("KAFKA_BOOTSTRAP_SERVERS", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_USER", "POSTGRES_DB")
 
 
-class Benchmark:
-    """The topics and rounds of one benchmark."""
+class Options(argparse.Namespace):
+    """What the command line asks for."""
 
-    def __init__(self, broker: Broker, mark: str, events: int) -> None:
-        self._broker = broker
-        self._mark = mark
-        self._events = events
-        self._runs = 0
-        self.steps: Results = defaultdict(lambda: defaultdict(list))
-        self.recovery: Results = defaultdict(lambda: defaultdict(list))
-
-    async def prepare(self) -> None:
-        """Fill a topic per discipline and number of events."""
-        for slow in (False, True):
-            events = self._events_for(slow)
-            await self._broker.fill(self._topic(FEW_KEYS, slow), workload.records(events, 1000))
-            await self._broker.fill(self._topic(NEW_KEYS, slow), workload.records(events, events))
-
-    async def round(self) -> None:
-        """Let everybody do everything once, one after the other."""
-        for discipline in (FEW_KEYS, NEW_KEYS):
-            for contestant in CONTESTANTS:
-                changelog = await self._step(contestant, discipline)
-                if contestant is BRIDGE and discipline is NEW_KEYS:
-                    await self._recover(changelog)
-
-    async def _step(self, contestant: Contestant, discipline: str) -> str:
-        """Run the keyed step; return the name of the changelog it wrote, checked against the events."""
-        app_id = self._new_app_id()
-        topic = self._topic(discipline, contestant.slow)
-        events = self._events_for(contestant.slow)
-        await self._run(self.steps, discipline, contestant, topic, events, app_id)
-        if contestant.changelog is None:
-            return ""
-        changelog = contestant.changelog(app_id, topic)
-        found = await self._broker.recount(changelog, contestant.events_of)
-        if found != events:
-            raise ContestFailed(f"{contestant.name}: its changelog adds up to {found} of {events} events")
-        return changelog
-
-    async def _recover(self, changelog: str) -> None:
-        """Rebuild the bridge's table and stock Faust's from the very same records: the bridge's, one per key and the
-        watermarks. Each gets a copy, under a new app id: the group of a process that just ended takes nobody in.
-        """
-        for contestant in (BRIDGE, STOCK):
-            assert contestant.changelog is not None
-            app_id = self._new_app_id()
-            topic = self._topic(NEW_KEYS, slow=False)
-            records = await self._broker.copy(changelog, contestant.changelog(app_id, topic))
-            report = await self._run(self.recovery, RECOVERY, contestant, topic, records, app_id, recover=True)
-            if report.keys < self._events:
-                raise ContestFailed(f"{contestant.name}: {report.keys} of {self._events} keys were recovered")
-
-    async def _run(
-        self,
-        results: Results,
-        discipline: str,
-        contestant: Contestant,
-        topic: str,
-        items: int,
-        app_id: str,
-        *,
-        recover: bool = False,
-    ) -> Report:
-        report = await asyncio.to_thread(
-            run, contestant, servers=self._broker.servers, topic=topic, events=items, app_id=app_id, recover=recover
-        )
-        sample = Sample(items, report.seconds, report.cpu_seconds)
-        results[discipline][contestant.name].append(sample)
-        _say(f"{discipline:26} {contestant.name:26} {sample.rate:10,.0f}/s in {sample.seconds:5.2f} s")
-        return report
-
-    def _new_app_id(self) -> str:
-        self._runs += 1
-        return f"{self._mark}-{self._runs}"
-
-    def _topic(self, discipline: str, slow: bool) -> str:
-        return f"{self._mark}.{'few' if discipline is FEW_KEYS else 'new'}.{self._events_for(slow)}"
-
-    def _events_for(self, slow: bool) -> int:
-        return self._events // SLOW_SHARE if slow else self._events
+    parts: list[str]
+    rounds: int
+    events: int
 
 
-async def bench(servers: str, rounds: int, events: int) -> str:
-    """Run all rounds; return the report."""
-    surroundings = machine()
+async def step(broker: Broker, mark: str, options: Options) -> str:
+    bench = StepBench(broker, mark, options.events)
+    await bench.prepare()
+    for number in range(1, options.rounds + 1):
+        _say(f"step: round {number} of {options.rounds}")
+        await bench.round()
+    return bench.report()
+
+
+async def hooks(broker: Broker, mark: str, options: Options) -> str:
+    bench = HookBench(broker, mark, os.environ)
+    for number in range(1, options.rounds + 1):
+        _say(f"hooks: round {number} of {options.rounds}")
+        await bench.round(number)
+    return bench.report()
+
+
+async def rows(broker: Broker, mark: str, options: Options) -> str:
+    bench = RowBench(mark, os.environ)
+    await bench.run()
+    return bench.report()
+
+
+async def adapter(broker: Broker, mark: str, options: Options) -> str:
+    bench = AdapterBench(broker, mark, os.environ)
+    await bench.prepare()
+    for number in range(1, options.rounds + 1):
+        _say(f"adapter: round {number} of {options.rounds}")
+        await bench.round(number)
+    return bench.report()
+
+
+async def outbox(broker: Broker, mark: str, options: Options) -> str:
+    bench = OutboxBench(mark, os.environ)
+    for number in range(1, options.rounds + 1):
+        _say(f"outbox: round {number} of {options.rounds}")
+        await bench.round(number)
+    return bench.report()
+
+
+PARTS: dict[str, Callable[[Broker, str, Options], Awaitable[str]]] = {
+    "step": step, "hooks": hooks, "rows": rows, "outbox": outbox, "adapter": adapter,
+}  # fmt: skip
+
+
+async def bench(options: Options) -> None:
+    """Run the parts that are asked for, one after the other; print the report of each when it is done."""
+    print(f"Medians (least–most) of {options.rounds} rounds; {machine()}.\n", flush=True)
     mark = f"bench-{uuid.uuid4().hex[:8]}"
+    servers = os.environ["KAFKA_BOOTSTRAP_SERVERS"]
     async with Broker(servers, mark=mark, partitions=workload.PARTITIONS) as broker:
-        benchmark = Benchmark(broker, mark, events)
-        await benchmark.prepare()
-        for number in range(1, rounds + 1):
-            _say(f"round {number} of {rounds}")
-            await benchmark.round()
-    return "\n\n".join(
-        (
-            f"One worker, {workload.PARTITIONS} partitions, medians (least–most) of {rounds} rounds; {surroundings}.",
-            table(benchmark.steps, unit="events", base=STOCK.name),
-            table(benchmark.recovery, unit="records", base=STOCK.name),
-            verdicts({**benchmark.steps, **benchmark.recovery}, GOALS),
-        )
-    )
+        for name in options.parts or PARTS:
+            print(f"### {name}\n\n{await PARTS[name](broker, mark, options)}\n", flush=True)
 
 
 def _say(text: str) -> None:
@@ -135,19 +91,29 @@ def _say(text: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load", description="The bridge beside its peers.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; none: all")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--events", type=int, default=workload.EVENTS)
-    options = parser.parse_args()
-    servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-    if not servers:
-        _say("KAFKA_BOOTSTRAP_SERVERS is not set: `make bench` starts a Kafka and sets it")
+    parser.add_argument("--events", type=int, default=workload.EVENTS, help="of the step")
+    options = parser.parse_args(namespace=Options())
+    unknown = [part for part in options.parts if part not in PARTS]
+    if unknown:
+        parser.error(f"there is no part {unknown[0]}, only {', '.join(PARTS)}")
+    missing = [name for name in NEEDED if name not in os.environ]
+    if missing:
+        _say(f"{missing[0]} is not set: `make bench` starts Kafka and PostgreSQL and sets it")
         return 2
     try:
-        print(asyncio.run(bench(servers, options.rounds, options.events)))
-    except ContestFailed as error:
-        _say(str(error))
-        return 1
-    return 0
+        uvloop.run(bench(options))
+    except* (ContestFailed, Refused, AssertionError) as errors:
+        _say(f"no number: {_first(errors)!r}")
+        failed = True
+    else:
+        failed = False
+    return int(failed)
+
+
+def _first(errors: BaseException) -> BaseException:
+    return _first(errors.exceptions[0]) if isinstance(errors, BaseExceptionGroup) else errors
 
 
 if __name__ == "__main__":

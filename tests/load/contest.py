@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,7 +59,16 @@ PLAIN = Contestant("plain aiokafka, no state", (sys.executable, "-m", "tests.loa
 CONTESTANTS = (BRIDGE, STOCK, TUNED, QUIX, PLAIN)
 
 
-def run(contestant: Contestant, *, servers: str, topic: str, events: int, app_id: str, recover: bool = False) -> Report:
+def run(
+    contestant: Contestant,
+    *,
+    servers: str,
+    topic: str,
+    events: int,
+    app_id: str,
+    recover: bool = False,
+    environ: Mapping[str, str] = os.environ,
+) -> Report:
     """Give a contestant a job, a fresh data folder and all the time it may need; return its report.
 
     Raises:
@@ -82,7 +91,7 @@ def run(contestant: Contestant, *, servers: str, topic: str, events: int, app_id
         )
         with log.open("wb") as output:
             process = subprocess.Popen(
-                contestant.command, env={**os.environ, **job.as_environ()}, stdout=output, stderr=output
+                contestant.command, env={**environ, **job.as_environ()}, stdout=output, stderr=output
             )
             try:
                 process.wait(LONGEST_SECONDS)

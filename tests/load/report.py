@@ -4,6 +4,7 @@ import os
 import platform
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
+from math import ceil
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -47,10 +48,21 @@ def table(results: Results, *, unit: str, base: str) -> str:
     head = [f"{unit}/s"]
     for discipline in results:
         head += [discipline, f"× {base}", "CPU µs each"]
-    rows = [head, ["---"] + ["---:"] * (len(head) - 1)]
     names = list(dict.fromkeys(name for contestants in results.values() for name in contestants))
-    rows += [[name, *_cells(results, name, base)] for name in names]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown([head, *([name, *_cells(results, name, base)] for name in names)])
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table of a head and rows; all columns but the first are flush right."""
+    head, *body = rows
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the nearest-rank percentile: the least value that so large a share of all does not exceed."""
+    ranked = sorted(values)
+    return ranked[max(0, ceil(share * len(ranked)) - 1)]
 
 
 def _cells(results: Results, name: str, base: str) -> Iterable[str]:

@@ -131,7 +131,7 @@ def rig() -> Rig:
 
 async def test_two_topics_share_the_lane_of_a_partition_number_and_partitions_overlap(rig: Rig) -> None:
     events = await rig.take(("a", 0, 2), ("b", 0, 3), ("a", 1, 1))
-    await eventually(lambda: rig.running[0] == 1 and rig.running[1] == 1, "a step in each partition")
+    await eventually(lambda: rig.running[0] >= 1 and rig.running[1] >= 1, "a step in each partition")
     rig.gate.set()
     await rig.lanes.settled()
 
@@ -210,6 +210,7 @@ async def test_closed_lanes_drop_what_is_queued_and_finish_what_is_in_progress(r
 
 
 async def test_a_batch_of_an_older_generation_is_dropped(rig: Rig) -> None:
+    rig.gate.set()
     (old,) = await rig.take(("a", 0, 1), generation=GENERATION - 1)
     await rig.lanes.settled()
 
