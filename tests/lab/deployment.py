@@ -1,0 +1,179 @@
+"""The bridge as a whole, to be maltreated: workers on a topic prefix, a database and ports of their own."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import aiohttp
+import asyncpg
+import orjson
+from aiokafka import TopicPartition
+
+from tests.lab.cluster import Cluster
+from tests.lab.waiting import eventually
+from tests.lab.worker import Worker
+from tests.lab.workload import Targets
+
+HOOKS = "hooks.service_lifecycle"
+OBSERVATIONS = "intelligence.observations"
+PATTERNS = "intelligence.patterns"
+PERFORMANCE = "intelligence.performance"
+EXTRA = "foreign"
+
+#: The ports of the workers, in the order in which they are made.
+FIRST_PORT = 27166
+PARTITIONS = 4
+#: How long after a start it is confirmed: short, so that a test need not wait for the default of 8 s.
+CONFIRM_SECONDS = 2
+#: A worker that runs with the kill points of `tests.lab.struck` in it.
+STRUCK = "tests.lab.struck"
+
+
+class Deployment:
+    """`async with Deployment(folder, services) as deployment`. `services` are the variables that say where they are.
+
+    `like` is the same deployment, whose database and topics exist already.
+    """
+
+    def __init__(
+        self, folder: Path, services: Mapping[str, str], *, partitions: int = PARTITIONS, **environ: str | int
+    ) -> None:
+        unique = uuid4().hex[:8]
+        self.prefix = f"chaos-{unique}."
+        self.database = f"chaos_{unique}"
+        self.services = dict(services)
+        self.cluster = Cluster(services["KAFKA_BOOTSTRAP_SERVERS"])
+        self.extra_topic = self.prefix + EXTRA
+        self.partitions = partitions
+        self.workers: list[Worker] = []
+        self.agents_group = f"{self.prefix}omninode-bridge"
+        self.adapter_group = f"{self.prefix}database-adapter-effect-group"
+        self.session: aiohttp.ClientSession
+        self.sql: asyncpg.Pool[asyncpg.Record]
+        self._folder = folder
+        self._environ = {
+            **os.environ,
+            **services,
+            "POSTGRES_DB": self.database,
+            "KAFKA_TOPIC_PREFIX": self.prefix,
+            "KAFKA_TOPIC_PARTITIONS": str(partitions),
+            "ADAPTER_EXTRA_TOPICS": self.extra_topic,
+            "INTELLIGENCE_STARTUP_CONFIRM_SECONDS": str(CONFIRM_SECONDS),
+            "ENVIRONMENT": "chaos",
+            "LOG_FORMAT": "json",
+            **{name: str(value) for name, value in environ.items()},
+        }
+
+    async def __aenter__(self) -> "Deployment":
+        await self.cluster.start()
+        self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        await self._administer(f'CREATE DATABASE "{self.database}"')
+        self.sql = await asyncpg.create_pool(self.dsn(self.database), min_size=0)
+        await self.cluster.create(self.extra_topic, self.partitions)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self.workers:
+            worker.destroy()
+        await self.session.close()
+        self.sql.terminate()
+        await self._administer(f'DROP DATABASE "{self.database}" WITH (FORCE)')
+        await self.cluster.clear(self.prefix)
+        await self.cluster.stop()
+
+    def dsn(self, database: str) -> str:
+        services = self.services
+        user, password = services["POSTGRES_USER"], quote(services.get("POSTGRES_PASSWORD", ""), safe="")
+        return f"postgresql://{user}:{password}@{services['POSTGRES_HOST']}:{services['POSTGRES_PORT']}/{database}"
+
+    async def _administer(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.dsn(self.services.get("POSTGRES_DB", "postgres")))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    # -- workers
+
+    def worker(self, name: str, *, module: str = "bridge_app", **environ: str | int) -> Worker:
+        """Return a new worker, not started; its port is the next one."""
+        texts = {variable: str(value) for variable, value in environ.items()}
+        port = {"BRIDGE_WEB_PORT": str(FIRST_PORT + len(self.workers))}
+        worker = Worker(name, module, self._folder, {**self._environ, **port, **texts}, options=())
+        self.workers.append(worker)
+        return worker
+
+    def url(self, worker: Worker) -> str:
+        return f"http://127.0.0.1:{FIRST_PORT + self.workers.index(worker)}"
+
+    def targets(self) -> Targets:
+        """Return where a workload goes: to all workers that there are now."""
+        servers = self.services["KAFKA_BOOTSTRAP_SERVERS"]
+        return Targets([self.url(worker) for worker in self.workers], servers, self.extra_topic)
+
+    async def health(self, worker: Worker) -> dict[str, Any]:
+        """Return the data of `/health`, empty while the worker does not answer."""
+        return await self._data(worker, "/health")
+
+    async def _data(self, worker: Worker, path: str) -> dict[str, Any]:
+        try:
+            async with self.session.get(self.url(worker) + path) as response:
+                found: dict[str, Any] = orjson.loads(await response.read())["data"] or {}
+                return found
+        except (aiohttp.ClientError, TimeoutError):
+            return {}
+
+    async def until_ready(self, *workers: Worker, seconds: float = 60.0) -> None:
+        """Wait until `/ready` says so for each of them."""
+        for worker in workers:
+
+            async def ready(worker: Worker = worker) -> bool:
+                assert worker.is_running, f"{worker.name} has ended; see {worker.log_path}"
+                return (await self._data(worker, "/ready")).get("ready") is True
+
+            await eventually(ready, f"{worker.name} is ready; see {worker.log_path}", seconds=seconds)
+
+    async def until_status(self, worker: Worker, status: str, *, seconds: float = 60.0) -> dict[str, Any]:
+        """Wait until `/health` has a status; return its data."""
+        found: dict[str, Any] = {}
+
+        async def has() -> bool:
+            nonlocal found
+            found = await self.health(worker)
+            return found.get("status") == status
+
+        await eventually(has, f"{worker.name} is {status}; see {worker.log_path}", seconds=seconds)
+        return found
+
+    async def expel(self, worker: Worker) -> None:
+        """Take a killed worker (of `STRUCK`) out of both groups at once, instead of after its session."""
+        await self.cluster.expel(self.agents_group, worker.name)
+        await self.cluster.expel(self.adapter_group, f"omninode-bridge-{worker.name}-adapter")
+
+    # -- progress
+
+    def topic(self, name: str) -> str:
+        return self.prefix + name
+
+    async def ends(self, *names: str) -> dict[TopicPartition, int]:
+        """Return the end offsets of topics, by their names without prefix."""
+        return await self.cluster.ends(*map(self.topic, names))
+
+    async def until_committed(self, group: str, ends: Mapping[TopicPartition, int], *, seconds: float) -> None:
+        """Wait until a group has committed up to these ends."""
+
+        async def all_committed() -> bool:
+            return not behind(await self.cluster.committed(group), ends)
+
+        await eventually(all_committed, f"{group} commits all of {sorted(ends)}", seconds=seconds)
+
+
+def behind(committed: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> Iterable[TopicPartition]:
+    """Return the partitions that are not committed up to their end."""
+    return [tp for tp, end in ends.items() if committed.get(tp, 0) < end]
