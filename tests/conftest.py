@@ -1,7 +1,7 @@
 """What all tests share: settings, the real Kafka, PostgreSQL and Consul, and fresh places on them."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -10,6 +10,9 @@ import asyncpg
 import pytest
 
 from bridge_app.settings import Settings
+from deploy.local.consul import Consul
+from deploy.local.postgres import Postgres
+from tests.lab.services import OwnServer, ProxiedKafka, consul_in, kafka_in, open_folder, postgres_in
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -79,6 +82,27 @@ async def sql(database: Mapping[str, str]) -> AsyncIterator[Connection]:
         yield connection
     finally:
         await connection.close()
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[OwnServer[ProxiedKafka]]:
+    """A broker for one test alone, which it starts, stops, kills and pauses as it likes."""
+    with open_folder() as folder, kafka_in(folder) as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[OwnServer[Postgres]]:
+    """A PostgreSQL for one test alone."""
+    with open_folder() as folder, postgres_in(folder) as server:
+        yield server
+
+
+@pytest.fixture
+def own_consul() -> Iterator[OwnServer[Consul]]:
+    """A Consul for one test alone."""
+    with open_folder() as folder, consul_in(folder) as server:
+        yield server
 
 
 async def _connect(where: Mapping[str, str], name: str) -> Connection:

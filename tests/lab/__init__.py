@@ -9,6 +9,8 @@
     cluster      what the broker says: ends, committed offsets, members
     load         seeded events
     oracle       recount the source topics, compare everything with it
+    services     Kafka, PostgreSQL and Consul that one test may stop, kill and pause
+    tcp_proxy    the network in front of a server: slow, narrow, torn, silent, cut
     waiting      wait for a condition, with a deadline
     marks        the mark of the long variants
     laboratory   one experiment: a prefix, a folder, a seed, its workers

@@ -1,16 +1,13 @@
 """What a worker refuses to start on, naming the thing and the cure, and what it waits for."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from deploy.local.kafka import Kafka
 from tests.lab.laboratory import Laboratory
 from tests.lab.load import event, numbered
+from tests.lab.services import OwnServer, ProxiedKafka
 from tests.lab.waiting import eventually
-
-OWN_KAFKA_PORTS = {"port": 49192, "controller_port": 49193}
 
 
 async def some_state(lab: Laboratory, **environ: int) -> None:
@@ -84,31 +81,25 @@ async def test_state_of_a_newer_schema_ends_the_start_with_code_3_and_the_cure(
         assert "start the newer release again" in flat(worker.log)
 
 
-@pytest.fixture
-def absent_kafka(tmp_path: Path) -> Iterator[Kafka]:
-    """Return a broker that was not started yet."""
-    server = Kafka(tmp_path / "kafka", **OWN_KAFKA_PORTS)
-    yield server
-    server.kill()
-
-
 async def test_a_worker_waits_for_an_absent_broker_until_it_is_told_to_stop_and_exits_with_code_0(
-    absent_kafka: Kafka, kafka: str, tmp_path: Path
+    own_kafka: OwnServer[ProxiedKafka], kafka: str, tmp_path: Path
 ) -> None:
     async with Laboratory(kafka, tmp_path) as lab:
-        worker = lab.worker(KAFKA_BOOTSTRAP_SERVERS=absent_kafka.bootstrap_servers).start()
+        worker = lab.worker(**own_kafka.environ).start()
         await eventually(lambda: worker.log.count("waiting_for_kafka") >= 2, "the worker says twice that it waits")
 
         assert await worker.terminate() == 0
 
 
-async def test_processing_begins_when_the_broker_comes(absent_kafka: Kafka, kafka: str, tmp_path: Path) -> None:
+async def test_processing_begins_when_the_broker_comes(
+    own_kafka: OwnServer[ProxiedKafka], kafka: str, tmp_path: Path
+) -> None:
     async with Laboratory(kafka, tmp_path) as waiting:
-        worker = waiting.worker(KAFKA_BOOTSTRAP_SERVERS=absent_kafka.bootstrap_servers).start()
+        worker = waiting.worker(**own_kafka.environ).start()
         await eventually(lambda: worker.log.count("waiting_for_kafka") >= 2, "the worker waits")
-        absent_kafka.start()
+        await own_kafka.start()
 
-        async with Laboratory(absent_kafka.bootstrap_servers, tmp_path, like=waiting) as lab:
+        async with Laboratory(own_kafka.server.bootstrap_servers, tmp_path, like=waiting) as lab:
             await eventually(lambda: "Worker ready" in worker.log, "the worker is ready")
             await lab.send(numbered(lab.rng, range(1_000), keys=10))
             await lab.until_committed()
