@@ -24,8 +24,10 @@ class Cluster:
     async def stop(self) -> None:
         await self._admin.close()
 
-    async def create(self, topic: str, partitions: int) -> None:
-        response = await self._admin.create_topics([NewTopic(topic, partitions, 1)])
+    async def create(self, topic: str, partitions: int, **config: str) -> None:
+        """Create a topic and wait for it; the names of its configuration have `_` instead of dots."""
+        named = {name.replace("_", "."): value for name, value in config.items()}
+        response = await self._admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=named)])
         for name, code, *_rest in response.topic_errors:
             if code:
                 raise for_code(code)(name)

@@ -24,11 +24,14 @@ PATTERNS = "intelligence.patterns"
 PERFORMANCE = "intelligence.performance"
 EXTRA = "foreign"
 
+ENVIRONMENT = "chaos"
 #: The ports of the workers, in the order in which they are made.
 FIRST_PORT = 27166
 PARTITIONS = 4
 #: How long after a start it is confirmed: short, so that a test need not wait for the default of 8 s.
 CONFIRM_SECONDS = 2
+#: Of each worker, when a trial fails.
+LOG_LINES = 30
 #: A worker that runs with the kill points of `tests.lab.struck` in it.
 STRUCK = "tests.lab.struck"
 
@@ -36,7 +39,7 @@ STRUCK = "tests.lab.struck"
 class Deployment:
     """`async with Deployment(folder, services) as deployment`. `services` are the variables that say where they are.
 
-    `like` is the same deployment, whose database and topics exist already.
+    `environ` are further variables of all its workers.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class Deployment:
             "KAFKA_TOPIC_PARTITIONS": str(partitions),
             "ADAPTER_EXTRA_TOPICS": self.extra_topic,
             "INTELLIGENCE_STARTUP_CONFIRM_SECONDS": str(CONFIRM_SECONDS),
-            "ENVIRONMENT": "chaos",
+            "ENVIRONMENT": ENVIRONMENT,
             "LOG_FORMAT": "json",
             **{name: str(value) for name, value in environ.items()},
         }
@@ -73,7 +76,7 @@ class Deployment:
         self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
         await self._administer(f'CREATE DATABASE "{self.database}"')
         self.sql = await asyncpg.create_pool(self.dsn(self.database), min_size=0)
-        await self.cluster.create(self.extra_topic, self.partitions)
+        await self.cluster.create(self.extra_topic, self.partitions, max_message_bytes=str(2 * 1024 * 1024))
         return self
 
     async def __aexit__(
@@ -81,6 +84,8 @@ class Deployment:
     ) -> None:
         for worker in self.workers:
             worker.destroy()
+            if error is not None:
+                print(f"-- the log of {worker.name} ends with", *worker.log.splitlines()[-LOG_LINES:], sep="\n")
         await self.session.close()
         self.sql.terminate()
         await self._administer(f'DROP DATABASE "{self.database}" WITH (FORCE)')

@@ -94,7 +94,12 @@ def cloud_event(event_id: str, content: dict[str, Any]) -> Foreign:
 
 def binary_cloud_event(event_id: str, content: dict[str, Any]) -> Foreign:
     """CloudEvents in headers: the value is the payload."""
-    headers = {"ce_id": event_id, "ce_type": "build.finished", "ce_source": "/builder", "ce_time": "2024-01-15 10:30:00z"}
+    headers = {
+        "ce_id": event_id,
+        "ce_type": "build.finished",
+        "ce_source": "/builder",
+        "ce_time": "2024-01-15 10:30:00z",
+    }
     return Foreign(orjson.dumps(content), [(name, text.encode()) for name, text in headers.items()], event_id)
 
 

@@ -6,18 +6,23 @@ STRUCK_COUNT  at which time the point is reached (1)
 
 import os
 
-from bridge_app.worker import app
+from bridge_app.runtime.app import BridgeApp
 from tests.lab import adapter_kill_points, kill_points
 
-__all__ = ["app"]
 
-# Under the one client id of all workers nobody could tell which member of the group has died.
-app.conf.broker_client_id = app.settings.instance_id
+def new_app() -> BridgeApp:
+    """Return the bridge's app with the kill point that the environment asks for."""
+    point, count = os.environ.get("STRUCK_AT", ""), int(os.environ.get("STRUCK_COUNT", "1"))
+    if point in adapter_kill_points.POINTS:
+        adapter_kill_points.install(point, count)
+    from bridge_app.worker import app  # the adapter is made by this import, and must find the kill point there
 
-_point = os.environ.get("STRUCK_AT", "")
-_count = int(os.environ.get("STRUCK_COUNT", "1"))
-if _point in adapter_kill_points.POINTS:
-    adapter_kill_points.install(_point, _count)
-elif _point:
-    (_table,) = (agent.table for agent in app.step_agents if agent.table is not None)
-    kill_points.install(_table, _point, _count)
+    if point in kill_points.PHASES:
+        (table,) = (agent.table for agent in app.step_agents if agent.table is not None)
+        kill_points.install(table, point, count)
+    # Under the one client id of all workers nobody could tell which member of the group has died.
+    app.conf.broker_client_id = app.settings.instance_id
+    return app
+
+
+app = new_app()

@@ -17,10 +17,13 @@ from tests.lab.workload import Journal, Workload
 SETTLE_SECONDS = 60.0
 
 _SETTLED = """
-    SELECT count(*) FILTER (WHERE event_type = 'service.lifecycle.started' AND topic = $1) =
-               count(*) FILTER (WHERE phase = 'observed')
-       AND count(*) FILTER (WHERE phase = 'observed') = count(*) FILTER (WHERE phase IN ('confirmed', 'failed'))
-    FROM (SELECT event_type, topic, payload->'pattern_info'->>'phase' AS phase FROM event_logs) AS event
+    WITH event AS (
+        SELECT payload->'pattern_info'->>'phase' AS phase,
+            topic = $1 AND event_type = 'service.lifecycle.started' AND payload ? 'service_info' AS is_start
+        FROM event_logs)
+    SELECT count(*) FILTER (WHERE is_start) = count(*) FILTER (WHERE phase = 'observed')
+       AND count(*) FILTER (WHERE is_start) = count(*) FILTER (WHERE phase IN ('confirmed', 'failed'))
+    FROM event
 """
 
 
@@ -63,16 +66,20 @@ class Trial:
         """Wait until the lag is 0, in so many seconds at most, and judge. The report may have flaws."""
         began = time.monotonic()
         try:
-            await self._until_stored(seconds)
-            await self._until_settled(seconds)
+            await self.settled(seconds)
         except AssertionError as error:
             self.report.flaws.append(f"the lag does not become 0: {error}")
-        print(f"settled in {time.monotonic() - began:.1f} s")
+        print(f"settled in {time.monotonic() - began:.1f} s; not accepted: {self.workload.journal.details()}")
         if self._recovering is not None:
             await self._recovering
         await judge(self.deployment, self.workload.journal, self.report, dead_letters=dead_letters)
         REPORTS.append(self.report)
         return self.report
+
+    async def settled(self, seconds: float = SETTLE_SECONDS) -> None:
+        """Wait until the lag is 0, and what comes with time has come."""
+        await self._until_stored(seconds)
+        await self._until_settled(seconds)
 
     async def _until_stored(self, seconds: float) -> None:
         deployment = self.deployment

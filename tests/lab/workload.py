@@ -1,4 +1,4 @@
-"""Workload W (resilience §10): hooks over HTTP and foreign events on an extra topic; what became of each is written down.
+"""Workload W (resilience §10): hooks over HTTP and foreign events on an extra topic, and a journal of all of them.
 
 The hooks of a service are sent one after the other, each when the one before was answered, so that their order is
 known. A service has a worker it calls; when that one refuses the connection it calls the next.
@@ -7,6 +7,7 @@ known. A service has a worker it calls; when that one refuses the connection it 
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -66,6 +67,10 @@ class Journal:
 
     def of(self, fate: Fate) -> list[Sent]:
         return [sent for sent in [*self.hooks, *self.foreign] if sent.fate is fate]
+
+    def details(self) -> dict[str, int]:
+        """Return how often what was said of the hooks and events that were not accepted."""
+        return Counter(sent.detail for sent in [*self.hooks, *self.foreign] if sent.fate is not Fate.OK)
 
 
 @dataclass(frozen=True)
@@ -169,26 +174,29 @@ class Workload:
                 self.journal.foreign.append(sent := Sent(f"f{count}", key, Fate.UNKNOWN, record.event_id))
                 count += 1
                 # One after the other into the producer, which keeps their order; the answers may take their time.
-                if (pending := await self._send(producer, sent, record)) is not None:
-                    task = asyncio.create_task(self._settle(pending, sent))
+                sent_ms = time.time_ns() // 1_000_000
+                if (pending := await self._send(producer, sent, record, sent_ms)) is not None:
+                    task = asyncio.create_task(self._settle(pending, sent, sent_ms))
                     waiting.add(task)
                     task.add_done_callback(waiting.discard)
             await asyncio.gather(*waiting)
         finally:
             await producer.stop()
 
-    async def _send(self, producer: AIOKafkaProducer, sent: Sent, record: Foreign) -> "asyncio.Future[Any] | None":
+    async def _send(
+        self, producer: AIOKafkaProducer, sent: Sent, record: Foreign, sent_ms: int
+    ) -> "asyncio.Future[Any] | None":
         topic = self._targets.extra_topic
         try:
             pending: asyncio.Future[Any] = await producer.send(
-                topic, record.value, key=sent.key.encode(), headers=record.headers
+                topic, record.value, key=sent.key.encode(), headers=record.headers, timestamp_ms=sent_ms
             )
         except KafkaError as error:
             sent.detail = repr(error)
             return None
         return pending
 
-    async def _settle(self, pending: "asyncio.Future[Any]", sent: Sent) -> None:
+    async def _settle(self, pending: "asyncio.Future[Any]", sent: Sent, sent_ms: int) -> None:
         try:
             done = await pending
         except KafkaError as error:
@@ -196,7 +204,7 @@ class Workload:
             return
         sent.fate, sent.acknowledged = Fate.OK, True
         if sent.event_id is None:
-            sent.event_id = id_from_position(done.topic, done.partition, done.offset, done.timestamp)
+            sent.event_id = id_from_position(done.topic, done.partition, done.offset, sent_ms)
 
 
 def _note(sent: Sent, status: int, answer: dict[str, Any], url: str) -> None:

@@ -1,28 +1,19 @@
 """F1: a worker is killed at the worst moments (SIGKILL); its partitions move, and nothing is lost or doubled."""
 
-from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
-
 import pytest
 
-from tests.chaos.bridge.runs import RUNS, Run
+from tests.chaos.bridge.runs import LONG_RUNS, RUNS, Run
 from tests.lab.adapter_kill_points import POINTS
 from tests.lab.deployment import STRUCK, Deployment
 from tests.lab.trial import Trial
 
 RECOVERY_SECONDS = 30.0
-#: In the agents; the others are in the adapter.
-CHANGELOG = "during_changelog"
-
-
-@pytest.fixture
-async def deployment(stack: Mapping[str, str], tmp_path: Path) -> AsyncIterator[Deployment]:
-    async with Deployment(tmp_path, stack) as started:
-        yield started
+AGENT_POINTS = ("after_derived", "during_changelog")
+ROUNDS = 20
 
 
 @pytest.mark.parametrize("run", RUNS)
-async def test_resilience_16_f1_a_killed_workers_partitions_move_and_nothing_is_lost(
+async def test_resilience_16_f1_the_partitions_of_a_killed_worker_move_within_30_seconds(
     deployment: Deployment, run: Run
 ) -> None:
     staying, victim = deployment.worker("a", module=STRUCK), deployment.worker("b", module=STRUCK)
@@ -30,8 +21,8 @@ async def test_resilience_16_f1_a_killed_workers_partitions_move_and_nothing_is_
     await deployment.until_ready(staying)
     trial = Trial(deployment, "F1 killed", run.seed())
     async with trial.under_load(run.seconds):
-        for point in [*POINTS, CHANGELOG]:
-            assert await victim.start(STRUCK_AT=point, STRUCK_COUNT=3).exit_code(seconds=60) == -9
+        for point in [*POINTS, *AGENT_POINTS]:
+            assert await victim.start(STRUCK_AT=point, STRUCK_COUNT=3).exit_code(seconds=60) == -9, point
             await deployment.expel(victim)
         victim.start()
         await deployment.until_ready(victim)
@@ -39,6 +30,22 @@ async def test_resilience_16_f1_a_killed_workers_partitions_move_and_nothing_is_
         trial.fault_over()
         assert await trial.recovered() < RECOVERY_SECONDS
         victim.start()
-    report = await trial.conclude()
 
-    report.assert_sound()
+    (await trial.conclude()).assert_sound()
+
+
+@pytest.mark.parametrize("run", LONG_RUNS)
+async def test_database_adapter_12_killed_at_each_step_of_its_work_in_20_rounds(
+    deployment: Deployment, run: Run
+) -> None:
+    worker = deployment.worker("a", module=STRUCK)
+    trial = Trial(deployment, "F1 20 rounds", run.seed())
+    async with trial.under_load(run.seconds):
+        for number in range(ROUNDS):
+            point, count = POINTS[number % len(POINTS)], 1 + number // len(POINTS)
+            assert await worker.start(STRUCK_AT=point, STRUCK_COUNT=count).exit_code(seconds=60) == -9, point
+            await deployment.expel(worker)
+        worker.start()
+        await deployment.until_ready(worker)
+
+    (await trial.conclude()).assert_sound()
