@@ -11,7 +11,8 @@ from uuid import uuid4
 import aiohttp
 import asyncpg
 import orjson
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from tests.lab.cluster import Cluster
 from tests.lab.waiting import eventually
@@ -126,6 +127,10 @@ class Deployment:
         """Return the data of `/health`, empty while the worker does not answer."""
         return await self._data(worker, "/health")
 
+    async def answers(self, worker: Worker) -> bool:
+        """Tell whether a worker's web server is up."""
+        return bool(await self.health(worker))
+
     async def _data(self, worker: Worker, path: str) -> dict[str, Any]:
         try:
             async with self.session.get(self.url(worker) + path) as response:
@@ -133,6 +138,36 @@ class Deployment:
                 return found
         except (aiohttp.ClientError, TimeoutError):
             return {}
+
+    async def post(self, worker: Worker, hook: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a lifecycle hook; return the data of the answer, which must be 200."""
+        url = f"{self.url(worker)}/hooks/service/lifecycle"
+        async with self.session.post(url, json=hook) as response:
+            answer = orjson.loads(await response.read())
+            assert response.status == 200, answer
+            data: dict[str, Any] = answer["data"]
+            return data
+
+    async def produce(self, topic: str, *values: bytes) -> None:
+        """Send records without keys."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.cluster.servers)
+        await producer.start()
+        try:
+            for value in values:
+                await producer.send_and_wait(topic, value)
+        finally:
+            await producer.stop()
+
+    async def until_rows(self, condition: str, count: int, *, seconds: float = 30.0) -> None:
+        """Wait until so many events are stored that meet a condition."""
+
+        async def there() -> bool:
+            try:
+                return bool(await self.sql.fetchval(f"SELECT count(*) FROM event_logs WHERE {condition}") == count)
+            except asyncpg.UndefinedTableError:
+                return False
+
+        await eventually(there, f"{count} rows with {condition}", seconds=seconds)
 
     async def until_ready(self, *workers: Worker, seconds: float = 60.0) -> None:
         """Wait until `/ready` says so for each of them."""
@@ -171,10 +206,13 @@ class Deployment:
         return await self.cluster.ends(*map(self.topic, names))
 
     async def until_committed(self, group: str, ends: Mapping[TopicPartition, int], *, seconds: float) -> None:
-        """Wait until a group has committed up to these ends."""
+        """Wait until a group has committed up to these ends; a broker that is not back yet is waited for."""
 
         async def all_committed() -> bool:
-            return not behind(await self.cluster.committed(group), ends)
+            try:
+                return not behind(await self.cluster.committed(group), ends)
+            except KafkaError:
+                return False
 
         await eventually(all_committed, f"{group} commits all of {sorted(ends)}", seconds=seconds)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import fields
@@ -11,7 +12,7 @@ from tests.lab.bridge_oracle import Report, judge
 from tests.lab.deployment import EXTRA, HOOKS, OBSERVATIONS, PATTERNS, PERFORMANCE, Deployment
 from tests.lab.laboratory import new_seed
 from tests.lab.waiting import eventually
-from tests.lab.workload import Journal, Workload
+from tests.lab.workload import Fate, Journal, Workload
 
 #: In which the lag becomes 0 when the workload is over, unless a fault has a limit of its own.
 SETTLE_SECONDS = 60.0
@@ -36,6 +37,7 @@ class Trial:
         self.deployment = deployment
         self.workload = Workload(deployment.targets(), self.seed, **rates)
         self._recovering: asyncio.Task[None] | None = None
+        self._took = 0.0
         print(f"LAB_SEED={self.seed} prefix={deployment.prefix}")
 
     @asynccontextmanager
@@ -53,14 +55,15 @@ class Trial:
             await self._until_stored(SETTLE_SECONDS)
         except AssertionError as error:
             self.report.flaws.append(f"not recovered: {error}")
-        self.report.recovery_seconds = time.monotonic() - began
+        took = time.monotonic() - began
+        self.report.recovery_seconds = max(took, self.report.recovery_seconds or 0.0)
+        self._took = took
 
     async def recovered(self) -> float:
-        """Return how many seconds the recovery took."""
+        """Return how many seconds the last recovery took; the report has the longest."""
         assert self._recovering is not None
         await self._recovering
-        assert self.report.recovery_seconds is not None
-        return self.report.recovery_seconds
+        return self._took
 
     async def conclude(self, *, dead_letters: int = 0, seconds: float = SETTLE_SECONDS) -> Report:
         """Wait until the lag is 0, in so many seconds at most, and judge. The report may have flaws."""
@@ -69,12 +72,16 @@ class Trial:
             await self.settled(seconds)
         except AssertionError as error:
             self.report.flaws.append(f"the lag does not become 0: {error}")
-        print(f"settled in {time.monotonic() - began:.1f} s; not accepted: {self.workload.journal.details()}")
+        print(f"settled in {time.monotonic() - began:.1f} s; hooks not accepted: {dict(self.refused_hooks())}")
         if self._recovering is not None:
             await self._recovering
         await judge(self.deployment, self.workload.journal, self.report, dead_letters=dead_letters)
         REPORTS.append(self.report)
         return self.report
+
+    def refused_hooks(self) -> dict[str, int]:
+        """Return what was said of the hooks that were not accepted, and how often."""
+        return Counter(sent.detail for sent in self.workload.journal.hooks if sent.fate is not Fate.OK)
 
     async def settled(self, seconds: float = SETTLE_SECONDS) -> None:
         """Wait until the lag is 0, and what comes with time has come."""

@@ -7,7 +7,6 @@ known. A service has a worker it calls; when that one refuses the connection it 
 import asyncio
 import random
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,6 +28,8 @@ FOREIGN_KEYS = 20
 ANSWER_SECONDS = 15.0
 #: A worker that is starting refuses connections: its callers wait so long before they try all workers again.
 REFUSED_SECONDS = 0.2
+#: How long a producer that finds no broker waits before it tries again.
+ABSENT_SECONDS = 0.5
 
 
 class Fate(Enum):
@@ -67,10 +68,6 @@ class Journal:
 
     def of(self, fate: Fate) -> list[Sent]:
         return [sent for sent in [*self.hooks, *self.foreign] if sent.fate is fate]
-
-    def details(self) -> dict[str, int]:
-        """Return how often what was said of the hooks and events that were not accepted."""
-        return Counter(sent.detail for sent in [*self.hooks, *self.foreign] if sent.fate is not Fate.OK)
 
 
 @dataclass(frozen=True)
@@ -164,7 +161,9 @@ class Workload:
         producer = AIOKafkaProducer(
             bootstrap_servers=self._targets.servers, enable_idempotence=True, linger_ms=5, request_timeout_ms=10_000
         )
-        await producer.start()
+        while not await self._started(producer):
+            if not await self._until(time.monotonic() + ABSENT_SECONDS):
+                return
         waiting: set[asyncio.Task[None]] = set()
         began = time.monotonic()
         count = 0
@@ -182,6 +181,13 @@ class Workload:
             await asyncio.gather(*waiting)
         finally:
             await producer.stop()
+
+    async def _started(self, producer: AIOKafkaProducer) -> bool:
+        try:
+            await producer.start()
+        except KafkaError:
+            return False
+        return True
 
     async def _send(
         self, producer: AIOKafkaProducer, sent: Sent, record: Foreign, sent_ms: int
