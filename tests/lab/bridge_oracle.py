@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import orjson
+from aiokafka import TopicPartition
 
 from tests.lab.deployment import EXTRA, HOOKS, PATTERNS, PERFORMANCE, Deployment
 from tests.lab.foreign import name_based
@@ -269,3 +270,24 @@ def _pattern_uuid(environment: str, service: str) -> str:
 
 def _difference(found: set[str], expected: set[str]) -> str:
     return f"{len(expected - found)} missing, {len(found - expected)} without cause"
+
+
+async def committed_unstored(deployment: Deployment) -> list[str]:
+    """Return the events before the adapter's committed offsets that have no row: there must be none at any moment."""
+    committed = await deployment.cluster.committed(deployment.adapter_group)
+    rows = [Row(*found) for found in await deployment.sql.fetch(_ROWS)]
+    known = {row.event_id for row in rows} | {f"{row.topic} {row.number}" for row in rows}
+    lost = []
+    for name in (HOOKS, EXTRA, PATTERNS, PERFORMANCE):
+        for record in await deployment.cluster.read(deployment.topic(name)):
+            if record.offset < committed.get(TopicPartition(record.topic, record.partition), 0):
+                lost += [] if known & _names(record) else [f"{record.topic}-{record.partition}:{record.offset}"]
+    return lost
+
+
+def _names(record: Any) -> set[str]:
+    """Return what a record can be known by: its event id, or the number of the workload."""
+    event = orjson.loads(record.value)
+    event = orjson.loads(event) if isinstance(event, str) else event
+    content = event.get("payload") or event.get("data") or event
+    return {event.get("event_id", ""), f"{record.topic} {content.get('w')}"}

@@ -1,6 +1,7 @@
 """A trial: workload W on a deployment, a fault meanwhile, and the judgement of oracle O."""
 
 import asyncio
+import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -29,10 +30,11 @@ _SETTLED = """
 
 
 class Trial:
-    """One fault on one deployment. `seed` is printed: pytest shows it when the trial fails."""
+    """One fault on one deployment. `seed` is printed: pytest shows it when the trial fails. `rng` is for the fault."""
 
     def __init__(self, deployment: Deployment, fault: str, seed: int | None = None, **rates: float) -> None:
         self.seed = new_seed() if seed is None else seed
+        self.rng = random.Random(self.seed)
         self.report = Report(fault, self.seed)
         self.deployment = deployment
         self.workload = Workload(deployment.targets(), self.seed, **rates)

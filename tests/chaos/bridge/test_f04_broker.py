@@ -1,4 +1,4 @@
-"""F4: the broker restarts, is down, is not there at the start, hangs: no POST fails, and the outbox is replayed at once."""
+"""F4: the broker restarts, is down, is absent at the start, hangs: no POST fails, the outbox is replayed at once."""
 
 import asyncio
 import time
