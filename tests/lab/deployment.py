@@ -44,7 +44,12 @@ class Deployment:
     """
 
     def __init__(
-        self, folder: Path, services: Mapping[str, str], *, partitions: int = PARTITIONS, **environ: str | int
+        self,
+        folder: Path,
+        services: Mapping[str, str],
+        environ: Mapping[str, str] | None = None,
+        *,
+        partitions: int = PARTITIONS,
     ) -> None:
         unique = uuid4().hex[:8]
         self.prefix = f"chaos-{unique}."
@@ -69,7 +74,7 @@ class Deployment:
             "INTELLIGENCE_STARTUP_CONFIRM_SECONDS": str(CONFIRM_SECONDS),
             "ENVIRONMENT": ENVIRONMENT,
             "LOG_FORMAT": "json",
-            **{name: str(value) for name, value in environ.items()},
+            **(environ or {}),
         }
 
     async def __aenter__(self) -> "Deployment":

@@ -106,7 +106,7 @@ async def suffering(
     """A deployment with a worker that is ready, on a Postgres of its own, as a role without privileges."""
     await own_postgres.start()
     services = {**stack, **own_postgres.environ}
-    async with Deployment(tmp_path, services, POSTGRES_USER=ROLE, POSTGRES_PASSWORD=ROLE) as deployment:
+    async with Deployment(tmp_path, services, {"POSTGRES_USER": ROLE, "POSTGRES_PASSWORD": ROLE}) as deployment:
         await deployment.sql.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{ROLE}'")
         await deployment.sql.execute(f'ALTER DATABASE "{deployment.database}" OWNER TO {ROLE}')
         worker = deployment.worker("a").start()
