@@ -82,7 +82,7 @@ async def judge(deployment: Deployment, journal: Journal, report: Report, *, dea
     report.unknown = len(journal.of(Fate.UNKNOWN))
     report.max_lag_seconds = max((row.lag_seconds for row in rows), default=0.0)
     for topic, sent in ((HOOKS, journal.hooks), (EXTRA, journal.foreign)):
-        _judge_sent(report, sent, [row for row in rows if row.topic == deployment.topic(topic)])
+        judge_sent(report, sent, [row for row in rows if row.topic == deployment.topic(topic)])
     for topic in (PATTERNS, PERFORMANCE):
         records = await deployment.cluster.read(deployment.topic(topic))
         _judge_derived(report, topic, records, [row for row in rows if row.topic == deployment.topic(topic)])
@@ -96,7 +96,7 @@ async def judge(deployment: Deployment, journal: Journal, report: Report, *, dea
 # -- (a), (b): what was sent
 
 
-def _judge_sent(report: Report, journal: Iterable[Sent], rows: list[Row]) -> None:
+def judge_sent(report: Report, journal: Iterable[Sent], rows: list[Row]) -> None:
     by_number: dict[str | None, list[Row]] = defaultdict(list)
     for row in rows:
         by_number[row.number].append(row)
@@ -164,7 +164,7 @@ async def _judge_starts(report: Report, deployment: Deployment) -> None:
     }
     reports = [event for event in patterns if _is_start(event)]
     expected = recount(hooks)
-    _judge_initializations(report, expected, {event["event_id"] for event in reports})
+    judge_initializations(report, expected, {event["event_id"] for event in reports})
     report.expect(measured == expected.measured, f"startup_measured: {_difference(measured, expected.measured)}")
     await _judge_revisions(report, deployment, reports)
 
@@ -207,7 +207,7 @@ def _is_end(event: dict[str, Any]) -> bool:
     return event["event_type"] == "service.lifecycle.stopped" or status in ("unhealthy", "critical")
 
 
-def _judge_initializations(report: Report, expected: Recount, found: set[str]) -> None:
+def judge_initializations(report: Report, expected: Recount, found: set[str]) -> None:
     missing = expected.observed - found
     report.expect(not missing, f"{len(missing)} of {len(expected.observed)} starts were not observed")
     left = found - expected.observed

@@ -90,7 +90,7 @@ class Deployment:
     ) -> None:
         for worker in self.workers:
             worker.destroy()
-            if error is not None:
+            if error is not None and worker.log_path.exists():
                 print(f"-- the log of {worker.name} ends with", *worker.log.splitlines()[-LOG_LINES:], sep="\n")
         await self.session.close()
         self.sql.terminate()

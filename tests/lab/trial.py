@@ -82,8 +82,8 @@ class Trial:
         return self.report
 
     def refused_hooks(self) -> dict[str, int]:
-        """Return what was said of the hooks that were not accepted, and how often."""
-        return Counter(sent.detail for sent in self.workload.journal.hooks if sent.fate is not Fate.OK)
+        """Return what was said of the hooks that were not accepted, and how often; those on their way do not count."""
+        return Counter(sent.detail for sent in self.workload.journal.hooks if sent.fate is not Fate.OK and sent.detail)
 
     async def settled(self, seconds: float = SETTLE_SECONDS) -> None:
         """Wait until the lag is 0, and what comes with time has come."""

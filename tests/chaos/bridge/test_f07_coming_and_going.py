@@ -1,6 +1,7 @@
 """F7: workers come and go, at times more of them than there are partitions: none of these is stuck."""
 
 import asyncio
+import signal
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -68,7 +69,8 @@ async def change(trial: Trial, workers: list[Worker]) -> None:
     if absent and (len(there) == 1 or trial.rng.random() < 0.5):
         trial.rng.choice(absent).start()
     elif trial.rng.random() < 0.5:
-        assert await trial.rng.choice(there).terminate() == 0
+        # It may be so new that Python has not come to its signal handlers.
+        assert await trial.rng.choice(there).terminate() in (0, -signal.SIGTERM)
     else:
         await trial.rng.choice(there).kill()
 
