@@ -1,10 +1,13 @@
 """Intelligence: hooks become observations, observations become patterns."""
 
+from prometheus_client import Counter
+
 from bridge_app import topics
 from bridge_app.domain import Outcome
 from bridge_app.domain.intelligence.detectors import SeriesState, StartDetectors
 from bridge_app.events.decoding import decode
 from bridge_app.events.envelope import Event
+from bridge_app.events.intelligence import PATTERN_DISCOVERED
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.runtime.state_table import StateTable
 from bridge_app.runtime.step_agent import StepAgent, Timers
@@ -17,8 +20,14 @@ def observe(app: BridgeApp, detectors: StartDetectors) -> StepAgent[None, Event]
     def step(_key: str, _state: None, event: Event) -> Outcome[None]:
         return Outcome(None, detectors.observe(event))
 
+    name = "intelligence_observe"
     return StepAgent(
-        app, name="intelligence_observe", topics=[topics.HOOKS_SERVICE_LIFECYCLE.name], decode=decode, step=step
+        app,
+        name=name,
+        topics=[topics.HOOKS_SERVICE_LIFECYCLE.name],
+        decode=decode,
+        step=step,
+        decided=app.metrics.analysis_duration.labels(name).observe,
     )
 
 
@@ -26,13 +35,32 @@ def detect(app: BridgeApp, detectors: StartDetectors, series: StateTable[SeriesS
     """Stage 2: the detectors, one writer per series; ticks settle what waits for time to pass."""
     topic = topics.INTELLIGENCE_OBSERVATIONS.name
     app.inner_services.append(Ticker(app, app.topic_name(topic), app.clock))
+    app.metrics.series.set_function(series.estimated_keys)
+    patterns = app.metrics.patterns
+
+    def step(key: str, state: SeriesState | None, event: Event) -> Outcome[SeriesState]:
+        return _count(detectors.step(key, state, event), patterns)
+
+    def elapse(key: str, state: SeriesState, now_us: int) -> Outcome[SeriesState]:
+        return _count(detectors.elapse(key, state, now_us), patterns)
+
     return StepAgent(
         app,
         name="intelligence",
         topics=[topic],
         decode=decode,
-        step=detectors.step,
+        step=step,
         table=series,
-        timers=Timers(tick_us, detectors.due, detectors.elapse),
+        timers=Timers(tick_us, detectors.due, elapse),
         adapter_reads=False,
+        decided=app.metrics.analysis_duration.labels("intelligence").observe,
     )
+
+
+def _count(outcome: Outcome[SeriesState], patterns: Counter) -> Outcome[SeriesState]:
+    """Count the patterns that are new."""
+    for derived in outcome.derived:
+        info = derived.payload.get("pattern_info", {})
+        if derived.event_type == PATTERN_DISCOVERED and info.get("revision") == 1:
+            patterns.labels(info["pattern_type"]).inc()
+    return outcome

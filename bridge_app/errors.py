@@ -13,6 +13,7 @@
     │   └── ServiceUnavailable     503  a needed store is away; try again
     ├── PoisonRecord               a Kafka record that can never be handled: set aside, the partition goes on
     ├── DatabaseFailure            Postgres refused a statement or is away: `sqlstate` says which
+    ├── CircuitOpenError           a breaker refused the call, no I/O was done; says when to try again
     ├── MigrationError             a migration fails, or was changed after it was applied
     ├── Fenced                     this worker may no longer own the partition: nothing may be written
     └── StartError                 the process must not run
@@ -155,6 +156,15 @@ class DatabaseFailure(BridgeError):
         self.sqlstate = sqlstate
         self.message = message
         self.context = context or {}
+
+
+class CircuitOpenError(BridgeError):
+    """The circuit breaker `name` refused a call, no I/O was done; try again after `retry_after_seconds`."""
+
+    def __init__(self, name: str, retry_after_seconds: float) -> None:
+        super().__init__(f"circuit breaker {name} is open, try again in {retry_after_seconds:.1f} s")
+        self.name = name
+        self.retry_after_seconds = retry_after_seconds
 
 
 class MigrationError(BridgeError):

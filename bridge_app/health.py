@@ -10,6 +10,7 @@ from mode import Service
 
 from bridge_app import __version__
 from bridge_app.clock import Clock
+from bridge_app.domain.breaker import CircuitBreaker
 from bridge_app.timestamps import format_us
 
 log = structlog.get_logger(__name__)
@@ -34,6 +35,14 @@ class Check(NamedTuple):
     reason: str | None = None
 
 
+class OutboxState(NamedTuple):
+    """What waits for Kafka, and why the outbox takes no more: it is full, or cannot be written; else None."""
+
+    pending: int = 0
+    full: str | None = None
+    unwritable: str | None = None
+
+
 class Facts(NamedTuple):
     """What the rest of the worker knows; each is asked whenever it is needed.
 
@@ -45,6 +54,7 @@ class Facts(NamedTuple):
     caught_up: Callable[[], bool]
     stopping: Callable[[], bool]
     stopped_agents: Callable[[], Sequence[str]]
+    outbox: Callable[[], OutboxState] = OutboxState
 
 
 def overall_status(checks: Mapping[str, Check], *, starting: bool, recovered: bool, stopped: Sequence[str]) -> str:
@@ -79,7 +89,7 @@ class Health(Service):
     """Probes every dependency on its own, every 2 s and every 0.5 s while it is down; a report waits for nothing.
 
     `probes` has one entry per dependency; a probe returns or raises, and is cut at 1 s. Those of `disabled` are listed
-    and count as well.
+    and count as well. A dependency's breaker in `breakers` hears of every outcome.
     """
 
     def __init__(
@@ -90,6 +100,7 @@ class Health(Service):
         instance_id: str,
         clock: Clock,
         disabled: Sequence[str] = (),
+        breakers: Mapping[str, CircuitBreaker] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -99,6 +110,7 @@ class Health(Service):
         self._born = clock.monotonic()
         unknown = Check(UNHEALTHY, reason="not checked yet")
         self._dependencies = {name: _Dependency(probe, unknown, self._born) for name, probe in probes.items()}
+        self._breakers = breakers or {}
         self._disabled = {name: Check(DISABLED) for name in disabled}
         self._recovered = False
         self._caught_up = False
@@ -115,14 +127,15 @@ class Health(Service):
         checks = {name: check._asdict() for name, check in self.checks.items()}
         if "kafka" in checks:
             checks["kafka"]["connected"] = checks["kafka"]["status"] == HEALTHY
+        outbox = self._facts.outbox()
         if "outbox" in checks:
-            checks["outbox"]["pending"] = 0
+            checks["outbox"]["pending"] = outbox.pending
         return {
             "status": overall_status(
                 self.checks,
                 starting=self._starting,
                 recovered=self._recovered,
-                stopped=self._facts.stopped_agents(),
+                stopped=[*self._facts.stopped_agents(), *filter(None, (outbox.full, outbox.unwritable))],
             ),
             "service": SERVICE_NAME,
             "version": __version__,
@@ -139,7 +152,7 @@ class Health(Service):
             recovered=self._recovered,
             caught_up=self._caught_up,
             stopping=self._facts.stopping(),
-            stopped=self._facts.stopped_agents(),
+            stopped=[*self._facts.stopped_agents(), *filter(None, [self._facts.outbox().full])],
         )
         checks = self.checks
         critical = {name: checks[name].status for name in ("database", "kafka") if name in checks}
@@ -172,10 +185,20 @@ class Health(Service):
         if check.status != dependency.check.status:
             log.info("dependency_changed", dependency=name, status=check.status, reason=reason)
         dependency.check = check
+        self._settle(name, reason)
         if reason is None:
             dependency.down_since = None
         elif dependency.down_since is None:
             dependency.down_since = now
+
+    def _settle(self, name: str, reason: str | None) -> None:
+        breaker = self._breakers.get(name)
+        if breaker is None:
+            return
+        if reason is None:
+            breaker.probe_succeeded()
+        else:
+            breaker.probe_failed(reason)
 
     def _look(self) -> None:
         """Keep what is true once and for all: the first recovery, the first catching up, the end of the start."""

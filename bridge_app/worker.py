@@ -18,7 +18,11 @@ from bridge_app.clock import Clock, SystemClock
 from bridge_app.domain.intelligence.detectors import StartConfig, StartDetectors
 from bridge_app.domain.intelligence.immediate import analyse
 from bridge_app.domain.intelligence.patterns import PatternView
+from bridge_app.effects.alarms import Alarms
+from bridge_app.effects.breakers import Breakers
 from bridge_app.effects.consul import ConsulRegistration
+from bridge_app.effects.outbox.condition import Limits
+from bridge_app.effects.outbox.outbox import Outbox
 from bridge_app.effects.pattern_history import PatternHistory
 from bridge_app.effects.postgres import Postgres
 from bridge_app.effects.publisher import Publisher
@@ -26,7 +30,7 @@ from bridge_app.errors import PoisonRecord, SettingsError
 from bridge_app.events.decoding import decode
 from bridge_app.events.envelope import Identity
 from bridge_app.events.record import Record
-from bridge_app.health import SERVICE_NAME, Facts, Health
+from bridge_app.health import SERVICE_NAME, Facts, Health, OutboxState
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.runtime.view import TopicTail
 from bridge_app.settings import Settings
@@ -57,7 +61,15 @@ def create_app(settings: Settings, clock: Clock) -> BridgeApp:
 def _add_parts(app: BridgeApp) -> None:
     settings, clock = app.settings, app.clock
     postgres = Postgres(settings)
-    publisher = Publisher(settings)
+    alarms = Alarms(lambda events: publisher.publish(events, is_extra=True), app.identity, clock)
+    breakers = Breakers(settings.breakers, metrics=app.metrics, alarms=alarms, clock=clock)
+    outbox = Outbox(
+        settings.data_dir / "outbox",
+        Limits(settings.outbox_max_events, settings.outbox_max_bytes),
+        clock=clock,
+        alarms=alarms,
+    )
+    publisher = Publisher(settings, app.metrics, breaker=breakers["kafka"], outbox=outbox, clock=clock, halt=app.halt)
     consul = ConsulRegistration(settings)
     adapter = DatabaseAdapter(settings, app.identity, postgres, clock)
     patterns = PatternView()
@@ -70,18 +82,26 @@ def _add_parts(app: BridgeApp) -> None:
     )
     _add_agents(app)
     health = Health(
-        {"database": postgres.probe, "kafka": publisher.probe, **({"consul": consul.probe} if consul.enabled else {})},
+        {
+            "database": postgres.probe,
+            "kafka": publisher.probe,
+            "outbox": publisher.probe_outbox,
+            **({"consul": consul.probe} if consul.enabled else {}),
+        },
         Facts(
             recovered=lambda: app.is_processing,
             caught_up=lambda: tail.caught_up,
             stopping=lambda: app.stopping,
             stopped_agents=adapter.problems,
+            outbox=lambda: OutboxState(outbox.pending, outbox.full_reason, outbox.unwritable_reason),
         ),
         instance_id=settings.instance_id,
         clock=clock,
-        disabled=["outbox", *([] if consul.enabled else ["consul"])],
+        disabled=[] if consul.enabled else ["consul"],
+        breakers={"database": breakers["postgres"], "kafka": breakers["kafka"], "consul": breakers["consul"]},
     )
-    app.edge_services += [postgres, publisher, consul, health]
+    # The outbox, which the publisher opens, comes first: without it the worker must not take anything.
+    app.edge_services += [publisher, alarms, postgres, consul, health]
     app.inner_services += [tail, adapter]
     _add_routes(app, health, publisher, patterns, postgres)
 

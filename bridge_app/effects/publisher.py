@@ -1,180 +1,270 @@
-"""Publish the events of web views: return when Kafka has them, or refuse."""
+"""Publish the events of web views: return when Kafka or the outbox has them, or refuse (conventions §10).
+
+Events are handed over one publication at a time, through a gate. As soon as one is not acknowledged in time, everything
+that is in the air goes to the outbox, in the order in which it came, the producer is abandoned with what it still
+holds, and what comes now queues up behind. So per key nothing overtakes, whoever timed out first.
+"""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import (
-    KafkaError,
-    MessageSizeTooLargeError,
-    OutOfOrderSequenceNumber,
-    ProducerClosed,
-    ProducerFenced,
-    RecordListTooLargeError,
-    TopicAuthorizationFailedError,
-    UnknownProducerId,
-)
+from aiokafka.errors import KafkaError
 from mode import Service
 
-from bridge_app.errors import InternalError, PayloadTooLarge, ServiceUnavailable
-from bridge_app.events.envelope import Event, encode
+from bridge_app.clock import Clock
+from bridge_app.domain.breaker import BreakerState, CircuitBreaker, Permit
+from bridge_app.effects.flight import REFUSED, TOO_LARGE, Flight
+from bridge_app.effects.outbox.outbox import Outbox
+from bridge_app.effects.outbox.replay import Replayer
+from bridge_app.effects.producer_link import MAX_REQUEST_BYTES, ProducerLink
+from bridge_app.effects.window_sender import WindowSender
+from bridge_app.errors import (
+    CircuitOpenError,
+    InternalError,
+    PayloadTooLarge,
+    RequestError,
+    ServiceUnavailable,
+    SettingsError,
+    StartError,
+)
+from bridge_app.events.envelope import Event, Outgoing, encode
+from bridge_app.metrics import Metrics
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-#: Hooks that arrive within this time share a request to the broker.
-LINGER_MS = 2
-#: A batch is refused as a whole, so it is far smaller than the smallest record limit anybody sets for a topic.
-MAX_BATCH_BYTES = 64 * 1024
-#: More than any topic of the bridge takes: which records are too large is the broker's to say.
-MAX_REQUEST_BYTES = 4 * 1024 * 1024
-FIRST_RETRY_SECONDS = 0.5
-LONGEST_RETRY_SECONDS = 5.0
-STOP_SECONDS = 5.0
-
-#: The broker waits for a batch that it refused or never saw, and nothing of this producer gets to the partition any
-#: more; or another request has noticed that already, and the producer is closed.
-PRODUCER_LOST = (OutOfOrderSequenceNumber, UnknownProducerId, ProducerFenced, ProducerClosed)
+#: A broker that takes longer to answer is as good as none (resilience §2).
+CONNECT_SECONDS = 1.0
+RECONNECT_SECONDS = 0.25
+#: How long the replay waits when it may not send, and when it failed.
+REFUSED_SECONDS = 0.05
+FAILED_SECONDS = 0.25
 
 
 class Publisher(Service):
-    """A producer of its own, apart from Faust's, so that it is there before Faust's is, and while that one recovers.
+    """Publishes through Kafka while it answers, through the outbox while it does not. Per key events keep their order.
 
-    Idempotent, `acks=all`, partitioned by the murmur2 of the key as Java clients do. It connects in the background and
-    again after every outage. Per key events keep the order in which they were handed in. An idempotent producer numbers
-    its batches and does not get over one that the broker refused: it is replaced then.
+    It connects in the background and again after every outage, and then replays the outbox. `breaker` guards both;
+    whoever probes tells it. `halt` ends the process when the outbox cannot be opened.
     """
 
-    def __init__(self, settings: Settings, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        breaker: CircuitBreaker,
+        outbox: Outbox,
+        clock: Clock,
+        halt: Callable[[StartError], None],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._settings = settings
-        self._producer: AIOKafkaProducer | None = None
-        self._renewal: asyncio.Future[None] | None = None
+        self._metrics = metrics
+        self._breaker = breaker
+        self._outbox = outbox
+        self._clock = clock
+        self._halt = halt
+        self._link = ProducerLink(settings)
+        self._window = WindowSender(self._link, breaker)
+        self._replayer = Replayer(
+            outbox,
+            self._window.send,
+            rate=settings.outbox_replay_rate,
+            clock=clock,
+            replayed=metrics.outbox_replayed.inc,
+        )
+        self._gate = asyncio.Lock()
+        self._flights: dict[Flight, None] = {}
+        self._background: list[asyncio.Future[None]] = []
+        metrics.outbox_pending.set_function(lambda: outbox.pending)
 
-    async def publish(self, events: Sequence[tuple[str, Event]]) -> None:
-        """Publish events, each to a topic of the catalogue, and wait for every acknowledgement.
+    async def publish(self, events: Sequence[tuple[str, Event]], *, is_extra: bool = False) -> bool:
+        """Publish events, each to a topic of the catalogue. `is_extra`: the limits of the outbox are not for them.
 
-        An event whose acknowledgement did not come in time may still reach Kafka afterwards.
+        Returns:
+            True when Kafka has acknowledged all of them. False when what it has not acknowledged is fsynced in the
+            outbox; such an event may be in Kafka as well, and comes there again under the same id.
 
         Raises:
-            ServiceUnavailable: not all acknowledged within `kafka_timeout_seconds`.
-            PayloadTooLarge: the broker refuses the size of a record.
-            InternalError: the broker refuses this client.
+            ServiceUnavailable: Kafka did not acknowledge in time, and the outbox is full or cannot be written. An
+                event may still reach Kafka.
+            PayloadTooLarge: the broker refuses the size of a record, which is published nowhere.
+            InternalError: the broker refuses this client, or a record for another reason.
         """
-        try:
-            async with asyncio.timeout(self._settings.kafka_timeout_seconds):
-                await self._deliver(events)
-        except TimeoutError as error:
-            seconds = self._settings.kafka_timeout_seconds
-            raise ServiceUnavailable(f"Kafka did not acknowledge within {seconds:g} s") from error
-        except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
-            raise PayloadTooLarge("The event is larger than Kafka takes") from error
-        except TopicAuthorizationFailedError as error:
-            log.error("publication_refused", error=repr(error))
-            raise InternalError("Kafka refuses the bridge's credentials") from error
-        except KafkaError as error:
-            log.warning("publication_failed", error=repr(error))
-            raise ServiceUnavailable("Kafka did not take the event") from error
+        if not events:
+            return True
+        records = [encode(self._settings.topic(topic), event) for topic, event in events]
+        if any(len(record.value) > MAX_REQUEST_BYTES // 2 for record in records):
+            raise PayloadTooLarge("The event is larger than Kafka takes")
+        started = self._clock.monotonic()
+        is_published = await self._publish(records, is_extra=is_extra)
+        for topic, _ in events:
+            if is_published:
+                self._metrics.published.labels(topic).inc()
+                self._metrics.publish_duration.labels(topic).observe(self._clock.monotonic() - started)
+            else:
+                self._metrics.publish_errors.labels(topic).inc()
+        return is_published
 
     async def probe(self) -> None:
-        """Return when a broker answered with its metadata.
+        """Return when a broker answered with its metadata. A connection that does not is given up when it is idle.
 
         Raises:
             ConnectionError: none did.
         """
-        if self._producer is None or not await self._producer.client.force_metadata_update():
-            raise ConnectionError("no broker answers")
+        try:
+            await self._link.probe()
+        except BaseException:  # a probe that is cut, too
+            if not self._flights:
+                self._link.abandon()
+                self._window.interrupt()
+            raise
+
+    async def probe_outbox(self) -> None:
+        """Return when the outbox takes records.
+
+        Raises:
+            ServiceUnavailable: it is full or cannot be written.
+            OSError: its disk cannot be asked.
+        """
+        await self._outbox.look_at_disk()
+        reason = self._outbox.full_reason or self._outbox.unwritable_reason
+        if reason is not None:
+            raise ServiceUnavailable(reason)
+
+    async def on_start(self) -> None:
+        try:
+            await self._outbox.open()
+        except SettingsError as error:
+            self._halt(error)
+        self._background = [self.add_future(self._keep_connected()), self.add_future(self._keep_replaying())]
 
     async def on_stop(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await _retire(producer)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._link.stop()
+        await self._outbox.close()
 
-    @Service.task
-    async def _connect(self) -> None:
-        delay = FIRST_RETRY_SECONDS
-        while not self.should_stop:
-            producer = self._new_producer()
-            try:
-                await producer.start()
-            except (KafkaError, OSError) as error:
-                await producer.stop()
-                log.warning("publisher_waiting_for_kafka", error=str(error), retry_seconds=delay)
-                await self.sleep(delay)
-                delay = min(delay * 2, LONGEST_RETRY_SECONDS)
-            else:
-                self._producer = producer
-                return
+    # -- one publication
 
-    def _new_producer(self) -> AIOKafkaProducer:
-        return AIOKafkaProducer(
-            bootstrap_servers=",".join(self._settings.kafka_bootstrap_servers),
-            client_id=f"{self._settings.app_id}-web",
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=LINGER_MS,
-            max_batch_size=MAX_BATCH_BYTES,
-            max_request_size=MAX_REQUEST_BYTES,
-        )
-
-    async def _deliver(self, events: Sequence[tuple[str, Event]]) -> None:
-        while True:
-            producer = self._producer
-            if producer is None:
-                raise ServiceUnavailable("Kafka is not reachable")
-            try:
-                await asyncio.gather(*await self._send(producer, events))
-            except PRODUCER_LOST:
-                await asyncio.shield(self._renew(producer))
-            except KafkaError:
-                self._renew(producer)
-                raise
-            else:
-                return
-
-    async def _send(self, producer: AIOKafkaProducer, events: Sequence[tuple[str, Event]]) -> list[asyncio.Future[Any]]:
-        """Hand the records to the producer, in order; return what becomes done with their acknowledgements."""
-        pending = []
-        for topic, event in events:
-            record = encode(self._settings.topic(topic), event)
-            pending.append(
-                await producer.send(
-                    record.topic,
-                    value=record.value,
-                    key=record.key,
-                    timestamp_ms=record.timestamp_ms,
-                    headers=record.headers,
-                )
-            )
-        return pending
-
-    def _renew(self, producer: AIOKafkaProducer) -> asyncio.Future[None]:
-        """Replace a producer, once for all who ask for it."""
-        if self._renewal is None or self._renewal.done():
-            self._renewal = self.add_future(self._replace(producer))
-        return self._renewal
-
-    async def _replace(self, producer: AIOKafkaProducer) -> None:
-        if self._producer is not producer:
-            return
-        fresh = self._new_producer()
+    async def _publish(self, records: Sequence[Outgoing], *, is_extra: bool) -> bool:
+        permit = self._permit()
+        if permit is None:
+            self._divert()
+            await self._outbox.append(records, is_extra=is_extra)
+            return False
         try:
-            await fresh.start()
-        except (KafkaError, OSError) as error:
-            await fresh.stop()
-            log.warning("publisher_not_renewed", error=str(error))
+            async with asyncio.timeout(self._settings.kafka_timeout_seconds) as limit:
+                flight = Flight(records, permit, limit)
+                self._flights[flight] = None
+                await self._fly(flight)
+        except TimeoutError:
+            pass  # its own time is up, or another's was and it was diverted
+        except BaseException:
+            self._flights.pop(flight, None)
+            raise
+        return await self._land(flight)
+
+    def _permit(self) -> Permit | None:
+        """Return the right to send now; None when events have to queue up behind others, or Kafka is away.
+
+        While half-open, the breaker is tried by the replay alone: those let through and those that were refused, and
+        wait in the outbox, would overtake each other.
+        """
+        if not self._outbox.is_empty or self._breaker.snapshot().state is not BreakerState.CLOSED:
+            return None
+        return self._breaker.acquire()
+
+    async def _fly(self, flight: Flight) -> None:
+        """Hand the records over, in turn, and wait for every acknowledgement."""
+        async with self._gate:
+            await flight.hand_over(self._link.send)
+        await flight.landed()
+
+    async def _land(self, flight: Flight) -> bool:
+        """Settle a publication; return whether Kafka has all of it. Raises as `publish`."""
+        failures = [error for error in flight.outcomes() if error is not None]
+        if not failures:
+            self._flights.pop(flight, None)
+            flight.permit.success()
+            return True
+        refusal = next((error for error in failures if isinstance(error, REFUSED)), None)
+        if flight in self._flights:
+            log.warning("publication_failed", error=repr(failures[0]), in_flight=len(self._flights))
+            self._divert()
+            if refusal is None:
+                flight.permit.failure(failures[0])
+        if refusal is not None:
+            flight.permit.success()
+        flight.permit.ignore()
+        if flight.buffered is not None:
+            await flight.buffered
+        if refusal is not None:
+            raise _translated(refusal)
+        return False
+
+    def _divert(self) -> None:
+        """Put everything in the air into the outbox, in the order in which it came.
+
+        The producer is abandoned with it: it must not send what is missing behind the back of the replay, and numbers
+        its batches, so that one which is missing keeps all others of its partition out.
+        """
+        flights, self._flights = self._flights, {}
+        if not flights:
             return
-        self._producer = fresh
-        log.warning("publisher_renewed")
-        self.add_future(_retire(producer))
+        self._link.abandon()
+        for flight in flights:
+            missing = flight.missing()
+            if missing:
+                flight.buffered = self._append(missing)
+                flight.interrupt()
+
+    def _append(self, records: Sequence[Outgoing]) -> "asyncio.Future[None]":
+        try:
+            return self._outbox.append(records)
+        except ServiceUnavailable as error:
+            refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            refused.set_exception(error)
+            return refused
+
+    # -- in the background
+
+    async def _keep_connected(self) -> None:
+        while not self.should_stop:
+            await self._link.until_abandoned()
+            is_told = False
+            while not self._link.is_connected:
+                try:
+                    async with asyncio.timeout(CONNECT_SECONDS):
+                        await self._link.connect()
+                except (ConnectionError, TimeoutError) as error:
+                    if not is_told:
+                        log.warning("publisher_waiting_for_kafka", error=repr(error))
+                    is_told = True
+                    await self.sleep(RECONNECT_SECONDS)
+            log.info("publisher_connected")
+
+    async def _keep_replaying(self) -> None:
+        while not self.should_stop:
+            await self._outbox.until_waiting()
+            await self.sleep(self._replayer.pause)
+            try:
+                await self._replayer.step()
+            except CircuitOpenError:
+                await self.sleep(REFUSED_SECONDS)
+            except (TimeoutError, KafkaError, OSError) as error:
+                log.warning("outbox_replay_failed", error=repr(error), pending=self._outbox.pending)
+                await self.sleep(FAILED_SECONDS)
 
 
-async def _retire(producer: AIOKafkaProducer) -> None:
-    """Flush and close a producer, in bounded time."""
-    try:
-        await asyncio.wait_for(producer.stop(), STOP_SECONDS)
-    except TimeoutError:
-        log.warning("publisher_stopped_unflushed", waited_seconds=STOP_SECONDS)
-        await producer.client.close()
+def _translated(refusal: Exception) -> RequestError:
+    """Return the error of ours for what the broker will never take."""
+    if isinstance(refusal, TOO_LARGE):
+        return PayloadTooLarge("The event is larger than Kafka takes")
+    log.error("publication_refused", error=repr(refusal))
+    return InternalError("Kafka refuses the event or the bridge's credentials")

@@ -14,6 +14,7 @@ Read in this order:
     fence       a worker that may have lost a partition writes nothing
     producer    idempotent sends, whole batches, every acknowledgement awaited
     view        every worker tails a topic into memory
+    rebalances  they are counted, and recovery is timed
     recovery    the consumer is parked while Faust seeks
     folder      a worker has its data folder for itself
     store       all RocksDB databases of a process share one cache and one write buffer

@@ -12,8 +12,10 @@ from mode.supervisors import CrashingSupervisor
 from mode.types import ServiceT
 
 from bridge_app.clock import Clock, SystemClock
+from bridge_app.domain.alarms import AlarmSink, NoAlarms
 from bridge_app.errors import Fenced, StartError
 from bridge_app.events.envelope import Identity
+from bridge_app.metrics import Metrics
 from bridge_app.runtime import collector
 from bridge_app.runtime.boot import BridgeBoot
 from bridge_app.runtime.catalogue import CataloguePlan, ChangelogSpec
@@ -23,6 +25,7 @@ from bridge_app.runtime.folder import claim
 from bridge_app.runtime.lanes import Lanes
 from bridge_app.runtime.process import BridgeWorker, end
 from bridge_app.runtime.producer import BatchProducer
+from bridge_app.runtime.rebalances import RebalanceSensor
 from bridge_app.runtime.recovery import ParkedTableManager
 from bridge_app.runtime.state_table import StateTable
 from bridge_app.settings import Settings
@@ -67,6 +70,9 @@ class BridgeApp(faust.App):
         self.catalogue: list[Topic] = []
         self.partition_counts: dict[str, int] = {}
         self.stopping = False
+        self.metrics = Metrics()
+        #: Who is told when an agent stops.
+        self.alarms: AlarmSink = NoAlarms()
         #: Makes the web server; None makes Faust's.
         self.new_web: Callable[[BridgeApp], Web] | None = None
         self.fence = Fence(
@@ -78,6 +84,7 @@ class BridgeApp(faust.App):
             settings.app_id,
             **{**_faust_settings(settings, session_timeout), **options},
         )
+        self.sensors.add(RebalanceSensor(self.metrics, self.clock.monotonic))
 
     # -- declaring
 

@@ -17,6 +17,7 @@ import faust
 import structlog
 from faust.types import TP, EventT
 
+from bridge_app.errors import Fenced
 from bridge_app.events.record import Record
 from bridge_app.runtime.batches import BatchMessage
 
@@ -104,9 +105,21 @@ class Lanes:
                     self._release(partition)
         except Exception as error:  # whatever a step raises, the worker must stop without acknowledging the batch
             log.exception("step_failed", agent=self._name, partition=partition)
+            if not isinstance(error, Fenced):
+                self._alarm(error)
             await self._app.crash(error)
         finally:
             del self._tasks[partition]
+
+    def _alarm(self, error: Exception) -> None:
+        self._app.alarms.raise_(
+            f"agent.{self._name}",
+            "agent_stopped",
+            f"{self._name} stopped: {type(error).__name__}: {error}",
+            impact="The worker ends; what it had not acknowledged is read again by the next one.",
+            actions=["Start the worker again; if the error comes back, the log names topic, partition and defect"],
+            context={"agent": self._name},
+        )
 
     def _release(self, partition: int) -> None:
         """Fetch again what was held, of every topic: the lane may be done with one long before it drains."""

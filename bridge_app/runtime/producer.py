@@ -62,11 +62,19 @@ class BatchProducer(driver.Producer):
         sender._send_produce_req = send_while_awake
         return client
 
-    async def produce(self, topic: str, partition: int, records: Iterable[Send], *, allowed: Callable[[], None]) -> int:
+    async def produce(
+        self,
+        topic: str,
+        partition: int,
+        records: Iterable[Send],
+        *,
+        allowed: Callable[[], None],
+        retried: Callable[[], None] = lambda: None,
+    ) -> int:
         """Send records to one partition, in order, and wait until the broker has acknowledged all of them.
 
         Retriable failures are tried again without limit, from 0.1 s doubling to 5 s. `allowed` is called before each
-        try and raises when nothing may be written any more.
+        try and raises when nothing may be written any more, `retried` when a failure is going to be tried again.
 
         Returns:
             The offset of the last record.
@@ -84,6 +92,7 @@ class BatchProducer(driver.Producer):
                 if not error.retriable:
                     raise
                 log.warning("send_retried", topic=topic, partition=partition, error=repr(error), delay_seconds=delay)
+            retried()
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_RETRY_SECONDS)
 
@@ -102,7 +111,13 @@ class BatchProducer(driver.Producer):
         last: int = acknowledged[-1].offset + in_last - 1
         return last
 
-    async def produce_keyed(self, sends: Iterable[tuple[str, Send]], *, allowed: Callable[[], None]) -> None:
+    async def produce_keyed(
+        self,
+        sends: Iterable[tuple[str, Send]],
+        *,
+        allowed: Callable[[], None],
+        retried: Callable[[], None] = lambda: None,
+    ) -> None:
         """Send records of several topics, each to the partition of its key; per key in order. As `produce`."""
         by_partition: dict[tuple[str, int], list[Send]] = defaultdict(list)
         counts: dict[str, int] = {}
@@ -112,7 +127,7 @@ class BatchProducer(driver.Producer):
             by_partition[topic, partition_of(send.key, counts[topic])].append(send)
         await asyncio.gather(
             *(
-                self.produce(topic, partition, records, allowed=allowed)
+                self.produce(topic, partition, records, allowed=allowed, retried=retried)
                 for (topic, partition), records in by_partition.items()
             )
         )

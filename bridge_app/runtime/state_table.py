@@ -27,6 +27,7 @@ S = TypeVar("S")
 
 #: Changelog batches that recovery applies in one RocksDB write.
 RECOVERY_BATCHES = 8
+_ESTIMATE = "rocksdb.estimate-num-keys"
 
 
 class StateTable(faust.Table[bytes, bytes], Generic[S]):
@@ -84,15 +85,28 @@ class StateTable(faust.Table[bytes, bytes], Generic[S]):
             elif (deadline := due(row.state)) is not None:
                 yield key, deadline
 
+    def estimated_keys(self) -> int:
+        """Return about how many keys the partitions of this worker hold; RocksDB estimates it without reading any."""
+        databases = cast(SharedStore, self.data)._dbs.values() if self.data is not None else ()
+        reserved = 2  # watermark and changelog offset
+        return sum(max(0, (db.property_int_value(_ESTIMATE) or 0) - reserved) for db in databases)
+
     # -- writing
 
     async def write(
-        self, message: BatchMessage, rows: Mapping[bytes, Row[S]], applied: int, *, allowed: Callable[[], None]
+        self,
+        message: BatchMessage,
+        rows: Mapping[bytes, Row[S]],
+        applied: int,
+        *,
+        allowed: Callable[[], None],
+        retried: Callable[[], None] = lambda: None,
     ) -> None:
         """Make the rows and the watermark of one step durable: changelog, acknowledgements, then one RocksDB batch.
 
         `applied` is the offset of the last record of the step in the topic of `message`. `allowed` raises when nothing
-        may be written any more. A row whose state is None forgets its key.
+        may be written any more, `retried` is called before a failed send is tried again. A row whose state is None
+        forgets its key.
         """
         partition = message.partition
         watermarks = {**self.watermarks(partition), message.topic: applied}
@@ -102,7 +116,11 @@ class StateTable(faust.Table[bytes, bytes], Generic[S]):
         changes += [(key, encode(row.watermarks, row.state)) for key, row in rows.items()]
         changes.append((WATERMARK_KEY, encode(watermarks, None)))
         last = await self.app.batch_producer.produce(
-            self.changelog_topic_name, partition, [Send(key, value) for key, value in changes], allowed=allowed
+            self.changelog_topic_name,
+            partition,
+            [Send(key, value) for key, value in changes],
+            allowed=allowed,
+            retried=retried,
         )
         allowed()  # the database may have been given away and recovered meanwhile
         self._apply(partition, changes, last)

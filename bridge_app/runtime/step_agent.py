@@ -29,6 +29,7 @@ from bridge_app.domain.database_adapter.letters import Failure, dead_letter
 from bridge_app.errors import PoisonRecord
 from bridge_app.events.envelope import Derived, derive, encode
 from bridge_app.events.record import Record
+from bridge_app.runtime.agent_meter import AgentMeter
 from bridge_app.runtime.batches import BatchMessage, raw_batches
 from bridge_app.runtime.due import DueIndex
 from bridge_app.runtime.lanes import Lanes
@@ -72,7 +73,7 @@ class StepAgent(Generic[S, E]):
     `topics` are catalogue names, co-partitioned when there is a table. Without a table the step sees None as state and
     returns None. A record that the step refuses with `PoisonRecord` goes to the topic's dead letters; so does one that
     `decode` refuses, but where the database adapter reads the topic (`adapter_reads`), those are counted here and
-    dead-lettered by it.
+    dead-lettered by it. `decided` is told how long points 1 to 3 of a step took, in seconds.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class StepAgent(Generic[S, E]):
         table: StateTable[S] | None = None,
         timers: Timers[S, E] | None = None,
         adapter_reads: bool = True,
+        decided: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self.app = app
         self.name = name
@@ -96,6 +98,8 @@ class StepAgent(Generic[S, E]):
         self.timers = timers
         self.adapter_reads = adapter_reads
         self.counts = AgentCounts()
+        self._decided = decided
+        self._meter = AgentMeter(app.metrics, name)
         self._due: dict[int, tuple[int, DueIndex]] = {}
         self._lanes = Lanes(app, name, self._run_step)
         app.lanes.append(self._lanes)
@@ -110,14 +114,21 @@ class StepAgent(Generic[S, E]):
         def allowed() -> None:
             self.app.fence.check(message.generation)
 
+        monotonic, counts, meter = self.app.clock.monotonic, self.counts, self._meter
+        started, applied, skipped = monotonic(), counts.applied, counts.skipped
         work = _Work(self, message)
         for record in records:
             work.take(record)
+        applied, skipped = counts.applied - applied, counts.skipped - skipped
+        self._decided(monotonic() - started)
         if work.outgoing:
-            await self.app.batch_producer.produce_keyed(work.outgoing, allowed=allowed)
+            await self.app.batch_producer.produce_keyed(work.outgoing, allowed=allowed, retried=meter.retried)
         if self.table is not None and (work.rows or work.outgoing):
-            await self.table.write(message, work.rows, records[-1].offset, allowed=allowed)
-        self.counts.derived += len(work.outgoing)
+            await self.table.write(message, work.rows, records[-1].offset, allowed=allowed, retried=meter.retried)
+        counts.derived += len(work.outgoing)
+        meter.events(applied, skipped)
+        meter.dead_lettered(work.letters)
+        meter.batch(len(records), monotonic() - started)
 
     def due_index(self, message: BatchMessage) -> DueIndex:
         """Return the deadlines of a partition, made anew from the table for each generation."""
@@ -131,7 +142,9 @@ class StepAgent(Generic[S, E]):
 
 
 class _Work(Generic[S, E]):
-    """Points 1 to 3 for the records of one step: the rows they change and the records to send."""
+    """Points 1 to 3 for the records of one step: the rows they change, the records to send, the error type of each
+    dead letter among them.
+    """
 
     def __init__(self, agent: StepAgent[S, E], message: BatchMessage) -> None:
         self._agent = agent
@@ -140,6 +153,7 @@ class _Work(Generic[S, E]):
         self._read: dict[bytes, Row[S]] = {}
         self.rows: dict[bytes, Row[S]] = {}
         self.outgoing: list[tuple[str, Send]] = []
+        self.letters: list[str] = []
         self._now_us = agent.app.clock.now_us()
         table = agent.table
         self._applied = -1 if table is None else table.watermarks(message.partition).get(message.topic, -1)
@@ -235,6 +249,7 @@ class _Work(Generic[S, E]):
             failure = Failure(error, self._now_us, agent=agent.name)
             letter = dead_letter(record, failure, agent.app.identity, agent.app.settings.kafka_dlq_suffix)
             self.outgoing.append((letter.topic, Send(letter.key, letter.value, letter.timestamp_ms, letter.headers)))
+            self.letters.append(error.error_type)
 
 
 def _text(key: bytes) -> str:

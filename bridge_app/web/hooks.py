@@ -22,9 +22,12 @@ Analyse = Callable[[Event], dict[str, Any]]
 
 
 class Publish(Protocol):
-    """Returns when every event is durable; raises ServiceUnavailable or PayloadTooLarge when none is accepted."""
+    """Returns when every event is durable: True when Kafka has acknowledged it, False when the outbox has it.
 
-    def __call__(self, events: Sequence[tuple[str, Event]]) -> Awaitable[None]: ...
+    Raises a RequestError when it is accepted by neither.
+    """
+
+    def __call__(self, events: Sequence[tuple[str, Event]]) -> Awaitable[bool]: ...
 
 
 class HookReceiver:
@@ -54,13 +57,13 @@ class HookReceiver:
         body = await read_json(request)
         _adopt_correlation(context, body)
         event = accept(route, body, self._arrival(context))
-        if not dry_run:
-            await self._publish([(route.topic, event)])
+        is_published = not dry_run and await self._publish([(route.topic, event)])
+        status = "validated" if dry_run else "completed" if is_published else "buffered"
         data = {
             "hook_id": None if dry_run else hook_id(event.event_id),
             "correlation_id": event.correlation_id,
-            "processing_status": "validated" if dry_run else "completed",
-            "event_published": not dry_run,
+            "processing_status": status,
+            "event_published": is_published,
             "intelligence_analysis": self._analysis(event),
             "processing_time_ms": self._answers.elapsed_ms(context),
         }

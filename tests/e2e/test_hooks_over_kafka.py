@@ -3,36 +3,21 @@
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaProducer
 
 from tests.e2e.bridge import Bridge, lifecycle
+from tests.e2e.producing import Position, letter_of, produce_all, rows_of
 
 TOPIC = "hooks.service_lifecycle"
 
 
-async def produce(bridge: Bridge, key: bytes | None, value: bytes) -> tuple[int, int]:
-    """Produce one record; return partition and offset."""
-    producer = AIOKafkaProducer(bootstrap_servers=bridge.environ["KAFKA_BOOTSTRAP_SERVERS"])
-    await producer.start()
-    try:
-        sent = await producer.send_and_wait(bridge.topic(TOPIC), value, key=key)
-    finally:
-        await producer.stop()
-    return sent.partition, sent.offset
+async def produce(bridge: Bridge, key: bytes | None, value: bytes) -> Position:
+    (position,) = await produce_all(bridge, TOPIC, [(key, value)])
+    return position
 
 
-async def row_at(bridge: Bridge, position: tuple[int, int]) -> Any:
-    return await bridge.postgres.fetchrow(
-        'SELECT * FROM event_logs WHERE topic = $1 AND "partition" = $2 AND "offset" = $3',
-        bridge.topic(TOPIC), *position,
-    )  # fmt: skip
-
-
-async def letter_of(bridge: Bridge, position: tuple[int, int]) -> Any:
-    return await bridge.postgres.fetchrow(
-        "SELECT * FROM dead_letters WHERE original_topic = $1 AND original_partition = $2 AND original_offset = $3",
-        bridge.topic(TOPIC), *position,
-    )  # fmt: skip
+async def row_at(bridge: Bridge, position: Position) -> Any:
+    rows = await rows_of(bridge, TOPIC, [position])
+    return rows and rows[0]
 
 
 async def test_hooks_18_a_bare_hook_is_read_as_the_hook_it_is(bridge: Bridge) -> None:
@@ -49,7 +34,7 @@ async def test_hooks_18_a_bare_hook_is_read_as_the_hook_it_is(bridge: Bridge) ->
 
 async def test_hooks_18_a_bare_hook_that_is_invalid_is_one_dead_letter_with_its_origin(bridge: Bridge) -> None:
     position = await produce(bridge, b"k", b'{"hook_type": "service_started", "service_info": {"name": "x"}}')
-    letter = await bridge.eventually(lambda: letter_of(bridge, position), within=10)
+    letter = await bridge.eventually(lambda: letter_of(bridge, TOPIC, position), within=10)
     assert (letter["error_type"], letter["agent"]) == ("INVALID_PAYLOAD", "database_adapter")
     assert letter["status"] == "pending"
 
@@ -60,14 +45,14 @@ async def test_a_key_that_is_not_utf_8_harms_nobody(bridge: Bridge) -> None:
     row = await bridge.eventually(lambda: row_at(bridge, position), within=10)
     assert row["event_key"] is None
 
-    await bridge.eventually(lambda: letter_of(bridge, behind), within=10)
-    assert await letter_of(bridge, position) is None
+    await bridge.eventually(lambda: letter_of(bridge, TOPIC, behind), within=10)
+    assert await letter_of(bridge, TOPIC, position) is None
 
 
 async def test_a_lifecycle_event_whose_payload_only_its_domain_refuses_is_stored_and_dead_lettered_by_it(
     bridge: Bridge,
 ) -> None:
     position = await produce(bridge, b"k", b'{"event_type": "service.lifecycle.started", "payload": {"x": 1}}')
-    letter = await bridge.eventually(lambda: letter_of(bridge, position), within=10)
+    letter = await bridge.eventually(lambda: letter_of(bridge, TOPIC, position), within=10)
     assert (letter["error_type"], letter["agent"]) == ("INVALID_PAYLOAD", "intelligence_observe")
     assert await bridge.eventually(lambda: row_at(bridge, position), within=10)

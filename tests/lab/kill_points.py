@@ -103,11 +103,11 @@ def _around_writes(point: KillPoint, table: StateTable[Any]) -> None:
     write, apply = table.write, table._apply
 
     async def write_in_step(
-        message: BatchMessage, rows: Mapping[bytes, Row[Any]], applied: int, *, allowed: Callable[[], None]
+        message: BatchMessage, rows: Mapping[bytes, Row[Any]], applied: int, **options: Callable[[], None]
     ) -> None:
         point.reach("after_derived")
         in_step.set(True)
-        await write(message, rows, applied, allowed=allowed)
+        await write(message, rows, applied, **options)
         in_step.set(False)
 
     def apply_in_step(partition: int, changes: Iterable[tuple[bytes, bytes | None]], changelog_offset: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from faust.types import TP
 
+from bridge_app.domain.alarms import NoAlarms
 from bridge_app.events.record import Record
 from bridge_app.runtime.batches import BatchMessage, new_batch
 from bridge_app.runtime.lanes import MAX_QUEUED_RECORDS, MAX_STEP_RECORDS, Lanes
@@ -47,6 +48,7 @@ class FakeApp:
     def __init__(self) -> None:
         self.consumer = FakeConsumer()
         self.crashes: list[BaseException] = []
+        self.alarms = NoAlarms()
 
     async def crash(self, reason: BaseException) -> None:
         self.crashes.append(reason)

@@ -40,6 +40,7 @@ class Worker:
         self.url = f"http://127.0.0.1:{port}"
         self.clock = ManualClock()
         self.published: list[tuple[str, Event]] = []
+        self.kafka_answers = True
         self.refusal: RequestError | None = None
         self.analysis: dict[str, Any] | Exception = {"patterns_discovered": [{"pattern_type": "x"}]}
         self.stopping = False
@@ -76,10 +77,11 @@ class Worker:
         health_views.register(self.app, self.health, answers)
         self._register_defect()
 
-    async def _publish(self, events: Sequence[tuple[str, Event]]) -> None:
+    async def _publish(self, events: Sequence[tuple[str, Event]]) -> bool:
         if self.refusal is not None:
             raise self.refusal
         self.published += events
+        return self.kafka_answers
 
     def _analyse(self, event: Event) -> dict[str, Any]:
         if isinstance(self.analysis, Exception):

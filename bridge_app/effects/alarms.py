@@ -1,0 +1,110 @@
+"""Alarms on their way to `system.errors`: in order, none lost while Kafka is away."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from mode import Service
+
+from bridge_app import topics
+from bridge_app.clock import Clock
+from bridge_app.domain.alarms import Alarm, AlarmBook
+from bridge_app.errors import RequestError
+from bridge_app.events.envelope import Event, Identity
+
+log = structlog.get_logger(__name__)
+
+FIRST_RETRY_SECONDS = 0.5
+LONGEST_RETRY_SECONDS = 5.0
+#: How many events may wait; alarms change rarely, and a worker that gets here has told what matters many times.
+MOST_WAITING = 1000
+STOP_SECONDS = 3.0
+
+Publish = Callable[[Sequence[tuple[str, Event]]], Awaitable[Any]]
+
+
+class Alarms(Service):
+    """Tells of alarms (`AlarmSink`): at once in the log, and as events through `publish`, tried until accepted.
+
+    What cannot be published when the worker stops is in the log only.
+    """
+
+    def __init__(self, publish: Publish, identity: Identity, clock: Clock, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._publish = publish
+        self._clock = clock
+        self._book = AlarmBook(identity)
+        self._waiting: deque[Event] = deque(maxlen=MOST_WAITING)
+        self._some = asyncio.Event()
+
+    @property
+    def active(self) -> Mapping[str, str]:
+        """The message of every alarm that is raised, by name."""
+        return self._book.active
+
+    def raise_(
+        self,
+        name: str,
+        error_type: str,
+        message: str,
+        *,
+        impact: str = "",
+        actions: Sequence[str] = (),
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Say that something is wrong, once until it is cleared; see `AlarmSink`."""
+        alarm = Alarm(name, error_type, message, impact, tuple(actions), context or {})
+        event = self._book.raise_(alarm, self._clock.now_us())
+        if event is not None:
+            log.critical("alarm_raised", alarm=name, error_type=error_type, error=message)
+            self._tell(event)
+
+    def clear(self, name: str) -> None:
+        """Say that it is over."""
+        event = self._book.clear(name, self._clock.now_us())
+        if event is not None:
+            log.warning("alarm_cleared", alarm=name)
+            self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        self._waiting.append(event)
+        self._some.set()
+
+    async def on_stop(self) -> None:
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                while self._waiting and await self._publish_first():
+                    pass
+        except TimeoutError:
+            log.warning("alarms_not_published", count=len(self._waiting))
+
+    @Service.task
+    async def _deliver(self) -> None:
+        delay = FIRST_RETRY_SECONDS
+        while not self.should_stop:
+            await self.wait(self._some.wait())
+            if self.should_stop:
+                return
+            if await self._publish_first():
+                delay = FIRST_RETRY_SECONDS
+            else:
+                await self.sleep(delay)
+                delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+
+    async def _publish_first(self) -> bool:
+        """Publish the first event that waits; return whether it is done with."""
+        if not self._waiting:
+            self._some.clear()
+            return True
+        event = self._waiting[0]
+        try:
+            await self._publish([(topics.SYSTEM_ERRORS.name, event)])
+        except RequestError as error:
+            if error.retryable:
+                return False
+            log.error("alarm_refused", event_id=event.event_id, error=str(error))
+        if self._waiting and self._waiting[0] is event:
+            self._waiting.popleft()
+        return True

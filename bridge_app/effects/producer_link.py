@@ -1,0 +1,154 @@
+"""The way to Kafka for events of web views: one producer at a time, given up as soon as it is in doubt."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from bridge_app.events.envelope import Outgoing
+from bridge_app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+#: Hooks that arrive within this time share a request to the broker.
+LINGER_MS = 2
+#: A batch is refused as a whole, so it is far smaller than the smallest record limit anybody sets for a topic.
+MAX_BATCH_BYTES = 64 * 1024
+#: More than any topic of the bridge takes: which records are too large is the broker's to say.
+MAX_REQUEST_BYTES = 4 * 1024 * 1024
+STOP_SECONDS = 5.0
+
+
+class ProducerLink:
+    """A producer of its own, apart from Faust's, so that it is there before Faust's is, and while that one recovers.
+
+    Idempotent, `acks=all`, partitioned by the murmur2 of the key as Java clients do. An idempotent producer numbers its
+    batches and does not get over one that the broker refused or never saw, and its client takes long to find a broker
+    again that was restarted: it is abandoned then, and `connect` makes a new one.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+        self._connected = asyncio.Event()
+        self._abandoned = asyncio.Event()
+        self._abandoned.set()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_connected(self) -> bool:
+        return self._producer is not None
+
+    async def connect(self) -> None:
+        """Connect; the brokers have answered with their metadata when this returns. Cut it by a timeout.
+
+        Raises:
+            ConnectionError: no broker answers.
+        """
+        producer = AIOKafkaProducer(
+            bootstrap_servers=",".join(self._settings.kafka_bootstrap_servers),
+            client_id=f"{self._settings.app_id}-web",
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=LINGER_MS,
+            max_batch_size=MAX_BATCH_BYTES,
+            max_request_size=MAX_REQUEST_BYTES,
+        )
+        try:
+            await producer.start()
+        except (KafkaError, OSError) as error:
+            await producer.stop()
+            raise ConnectionError(str(error)) from error
+        except BaseException:
+            await producer.stop()
+            raise
+        self._producer = producer
+        self._connected.set()
+        self._abandoned.clear()
+
+    async def until_connected(self) -> None:
+        """Return when there is a connection."""
+        await self._connected.wait()
+
+    async def until_abandoned(self) -> None:
+        """Return when there is no connection."""
+        await self._abandoned.wait()
+
+    async def probe(self) -> None:
+        """Return when a broker has answered with its metadata.
+
+        Raises:
+            ConnectionError: none does.
+        """
+        if self._producer is None or not await self._producer.client.force_metadata_update():
+            raise ConnectionError("no broker answers")
+
+    async def send(self, record: Outgoing) -> "asyncio.Future[Any]":
+        """Hand over one record, as soon as there is a connection; per key in the order of the calls.
+
+        The future is done when the broker has acknowledged the record, or fails with a KafkaError. It may stay as it
+        is when the producer is abandoned.
+        """
+        await self._connected.wait()
+        assert self._producer is not None
+        try:
+            acknowledged: asyncio.Future[Any] = await self._producer.send(
+                record.topic,
+                value=record.value,
+                key=record.key,
+                timestamp_ms=record.timestamp_ms,
+                headers=record.headers,
+            )
+        except KafkaError as error:
+            acknowledged = asyncio.get_running_loop().create_future()
+            acknowledged.set_exception(error)
+        acknowledged.add_done_callback(_take_note)
+        return acknowledged
+
+    def abandon(self) -> None:
+        """Give the producer up, at once: what it has not sent yet it never will, nobody hears of what it has sent.
+
+        At most one request per broker is under way then, with one batch per partition. Whether or not it arrives,
+        every partition holds a beginning of what was handed over, so handing all of it over again keeps the order.
+        """
+        producer, self._producer = self._producer, None
+        self._connected.clear()
+        self._abandoned.set()
+        if producer is not None:
+            closing = asyncio.create_task(_cut(producer))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    async def stop(self) -> None:
+        """Send what was handed over, in bounded time, and disconnect."""
+        producer, self._producer = self._producer, None
+        self._connected.clear()
+        if producer is not None:
+            try:
+                await asyncio.wait_for(producer.stop(), STOP_SECONDS)
+            except TimeoutError:
+                log.warning("producer_stopped_unflushed", waited_seconds=STOP_SECONDS)
+                await producer.client.close()
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+
+async def _cut(producer: AIOKafkaProducer) -> None:
+    """Disconnect a producer without sending what it still holds."""
+    producer._closed = True
+    sender = producer._sender.sender_task
+    sender.cancel()
+    await producer.client.close()
+    await asyncio.wait({sender}, timeout=1.0)
+    sender.cancel()  # it waits for a client that is gone
+    with contextlib.suppress(asyncio.CancelledError, KafkaError):
+        await sender
+
+
+def _take_note(acknowledged: "asyncio.Future[Any]") -> None:
+    """Look at an outcome that nobody may be waiting for any more, lest it is logged as forgotten."""
+    if not acknowledged.cancelled():
+        acknowledged.exception()
