@@ -1,11 +1,18 @@
-"""HTTP clients that mean no good, or are merely slow: raw connections to a worker."""
+"""HTTP clients that mean no good, or are merely slow: raw connections to a worker.
+
+`python -m tests.lab.hostile PORT BYTES COUNT` sends so many bodies at once and prints the statuses of the answers. It
+is a process of its own, so that whoever measures meanwhile does not measure the sending.
+"""
 
 import asyncio
 import socket
 import struct
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
+
+from tests.lab.worker import PROJECT
 
 HOST = "127.0.0.1"
 PATH = "/hooks/service/lifecycle"
@@ -30,6 +37,17 @@ async def big_body(port: int, size: int, *, chunked: bool) -> int:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
         writer.close()
+
+
+async def big_bodies(port: int, size: int, count: int) -> list[int]:
+    """Send so many bodies at once, every other one in chunks, from another process; return the statuses."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.lab.hostile", str(port), str(size), str(count)),
+        cwd=PROJECT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    return [int(status) for status in output.split()]
 
 
 async def _send_body(writer: asyncio.StreamWriter, size: int, *, chunked: bool) -> None:
@@ -104,6 +122,15 @@ async def _until_closed(act: Callable[[asyncio.StreamWriter], Awaitable[Any]], w
         await act(writer)
 
 
+async def _main(port: int, size: int, count: int) -> None:
+    bodies = (big_body(port, size, chunked=number % 2 == 0) for number in range(count))
+    print(*await asyncio.gather(*bodies))
+
+
 def percentile(values: Sequence[float], percent: float) -> float:
     """Return the value that so many percent of the values do not exceed."""
     return sorted(values)[max(0, round(len(values) * percent / 100) - 1)]
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(*map(int, sys.argv[1:])))

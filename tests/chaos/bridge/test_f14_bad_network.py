@@ -59,10 +59,10 @@ async def test_resilience_16_f14_a_bad_network_delays_and_loses_nothing(
     worker = deployment.worker("a").start()
     await deployment.until_ready(worker)
     await deployment.until_status(worker, "healthy")
+    open_sockets = sockets(worker.pid)
     trial = Trial(deployment, "F14 bad network", run.seed(), **RATES)
     async with trial.under_load(run.seconds) as journal:
         await eventually(lambda: len(journal.hooks) > 100, "the load is there")
-        open_sockets = sockets(worker.pid)
         for proxy in proxies:
             for network in (SLOW, SILENT, PIECES):
                 proxy.become(network)
@@ -72,9 +72,9 @@ async def test_resilience_16_f14_a_bad_network_delays_and_loses_nothing(
                 trial.fault_over()
                 await trial.recovered()
         await deployment.until_status(worker, "healthy")
-        await eventually(lambda: sockets(worker.pid) <= open_sockets + SPARE_SOCKETS, "the sockets are closed")
     report = await trial.conclude()
 
     report.assert_sound()
     assert trial.refused_hooks() == {}
+    await eventually(lambda: sockets(worker.pid) <= open_sockets + SPARE_SOCKETS, "the sockets are closed")
     assert max(sent.seconds for sent in journal.hooks) < ANSWER_SECONDS
