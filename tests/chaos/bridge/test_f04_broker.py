@@ -14,6 +14,7 @@ from tests.lab.deployment import HOOKS, Deployment
 from tests.lab.services import OwnServer, ProxiedKafka
 from tests.lab.trial import Trial
 from tests.lab.waiting import eventually
+from tests.lab.workload import Fate, Journal
 
 #: 2 s from the first probe that succeeds; the probe of the test and a machine that is busy with W take their time.
 REPLAY_SECONDS = 8.0

@@ -1,5 +1,6 @@
 """F5: Postgres restarts, throws connections out, lets none in, locks, is full, is slow: rows wait, none is lost."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ import orjson
 import pytest
 
 from deploy.local.postgres import Postgres
-from tests.chaos.bridge.runs import RUNS, Run
+from tests.chaos.bridge.runs import LONG_RUNS, RUNS, Run
 from tests.lab.deployment import Deployment
 from tests.lab.services import OwnServer
 from tests.lab.trial import Trial
@@ -17,6 +18,7 @@ from tests.lab.waiting import eventually
 from tests.lab.worker import Worker
 
 CAUGHT_UP_SECONDS = 10.0
+STOPPED_SECONDS = 60.0
 LOCKED_SECONDS = 5
 SLOW_SECONDS = 2
 ROLE = "bridge"
@@ -33,9 +35,11 @@ class Sufferer:
         self._postgres = postgres
         self._worker = worker
 
-    async def restart(self) -> None:
+    async def restart(self, *, after: float = 0.0) -> None:
+        """Stop it, and start it again when the worker has missed it, or so many seconds later."""
         await self._postgres.stop()
         await self._until_it_is_missed()
+        await asyncio.sleep(after)
         await self._postgres.start()
 
     async def backends_killed(self) -> None:
@@ -138,3 +142,21 @@ async def test_resilience_16_f5_whatever_postgres_does_the_adapter_catches_up_wi
     report.assert_sound()
     assert not report.failed
     await deployment.until_rows("event_type = 'big.one'", 1)
+
+
+@pytest.mark.parametrize("run", LONG_RUNS)
+async def test_database_adapter_10_postgres_is_stopped_for_60_seconds_under_load(
+    suffering: tuple[Deployment, Sufferer], run: Run
+) -> None:
+    deployment, sufferer = suffering
+    members = await deployment.cluster.members(deployment.adapter_group)
+    trial = Trial(deployment, "F5 stopped 60 s", run.seed())
+    async with trial.under_load(run.seconds):
+        await sufferer.restart(after=STOPPED_SECONDS)
+        trial.fault_over()
+        assert await trial.recovered() < CAUGHT_UP_SECONDS
+    report = await trial.conclude()
+
+    report.assert_sound()
+    assert not report.failed
+    assert await deployment.cluster.members(deployment.adapter_group) == members

@@ -8,6 +8,7 @@ from tests.lab.deployment import FIRST_PORT, Deployment
 from tests.lab.processes import resident_bytes, sockets
 from tests.lab.trial import Trial
 from tests.lab.waiting import eventually
+from tests.lab.workload import SERVICES
 
 MIB = 1024 * 1024
 HUGE = 100 * MIB
@@ -18,8 +19,8 @@ SLOW = 100
 UNREAD = 50
 DISCONNECTS = 300
 BODIES = 8
-#: Connections come and go by themselves, to the broker, to Postgres and from the workload.
-SPARE_SOCKETS = 10
+#: Each service of the workload may come to have a connection of its own; some go to the broker and to Postgres.
+SPARE_SOCKETS = SERVICES + 10
 
 
 @pytest.mark.parametrize("run", LONG_RUNS)
