@@ -54,8 +54,10 @@ class Cluster:
         return [TopicPartition(topic, partition["partition"]) for partition in described["partitions"]]
 
     async def read(self, topic: str) -> list[Any]:
-        """Return every record of a topic, partition by partition, up to its present end."""
+        """Return every record of a topic, partition by partition, up to its present end; none without the topic."""
         partitions = await self.partitions(topic)
+        if not partitions:
+            return []
         consumer = self._consumer()
         await consumer.start()
         try:

@@ -161,13 +161,13 @@ class Workload:
         producer = AIOKafkaProducer(
             bootstrap_servers=self._targets.servers, enable_idempotence=True, linger_ms=5, request_timeout_ms=10_000
         )
-        while not await self._started(producer):
-            if not await self._until(time.monotonic() + ABSENT_SECONDS):
-                return
         waiting: set[asyncio.Task[None]] = set()
-        began = time.monotonic()
         count = 0
         try:
+            while not await self._started(producer):
+                if not await self._until(time.monotonic() + ABSENT_SECONDS):
+                    return
+            began = time.monotonic()
             while await self._until(began + count / self._foreign_per_second):
                 record, key = foreign(rng, f"f{count}"), f"k{rng.randrange(FOREIGN_KEYS)}"
                 self.journal.foreign.append(sent := Sent(f"f{count}", key, Fate.UNKNOWN, record.event_id))
