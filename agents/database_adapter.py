@@ -6,23 +6,29 @@ from functools import partial
 from typing import Any
 
 import structlog
+from faust.types import TP
 from mode import Service
 from mode.types import ServiceT
 
 from bridge_app.clock import Clock
+from bridge_app.domain.alarms import AlarmSink, NoAlarms
+from bridge_app.domain.database_adapter.fold import Rows
 from bridge_app.domain.database_adapter.letters import Failure, dead_letter
 from bridge_app.domain.database_adapter.offsets import committable
 from bridge_app.domain.database_adapter.sorting import BadRecord, Reading, Sorter
 from bridge_app.domain.database_adapter.subscription import Subscription
-from bridge_app.domain.database_adapter.tally import Status, Tally
+from bridge_app.domain.database_adapter.tally import Status
+from bridge_app.effects.adapter_meter import AGENT, MeteredTally
 from bridge_app.effects.batch_writer import BatchWriter, Rejected
 from bridge_app.effects.dead_letter_sender import DeadLetterSender
 from bridge_app.effects.event_store import EventStore
 from bridge_app.effects.postgres import Postgres
+from bridge_app.effects.query_meter import measured_query
 from bridge_app.effects.record_source import RecordSource
 from bridge_app.errors import MigrationError, PoisonRecord
 from bridge_app.events.envelope import Identity
 from bridge_app.events.record import Record
+from bridge_app.metrics import Metrics
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -44,33 +50,44 @@ class DatabaseAdapter(Service):
     batch being written is finished within 10 s, or left to whoever gets the partitions.
     """
 
-    def __init__(self, settings: Settings, identity: Identity, postgres: Postgres, clock: Clock, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        identity: Identity,
+        postgres: Postgres,
+        clock: Clock,
+        *,
+        metrics: Metrics | None = None,
+        alarms: AlarmSink | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._settings = settings
         self._identity = identity
         self._postgres = postgres
         self._clock = clock
-        self._tally = Tally()
+        self._metrics = metrics or Metrics()
+        self._alarms = alarms or NoAlarms()
+        self._tally = MeteredTally(self._metrics, clock.now_us)
         self._schema_error: MigrationError | None = None
         self._writing: asyncio.Task[None] | None = None
-        subscription = Subscription(
-            settings.kafka_topic_prefix, settings.kafka_dlq_suffix, settings.adapter_extra_topics
-        )
+        subscription = Subscription(settings.topic, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
         max_share = settings.kafka_dlq_max_share if settings.kafka_enable_dlq else None
         self._sorter = Sorter(subscription, settings.kafka_dlq_suffix, max_share)
         self._source = RecordSource(
             settings, subscription.pattern, read=self._sorter.read, finish=self._finish, beacon=self.beacon
         )
-        self._sender = DeadLetterSender(settings, self._source.partitions_of)
+        self._sender = DeadLetterSender(settings, self._source.partitions_of, self._tally.retried)
         self._store = EventStore(postgres)
         self._writer = BatchWriter(
-            self._store.store,
+            self._timed_store,
             partial(postgres.migrate, again=True),
             self._tally,
             clock,
             attempts=settings.kafka_max_retry_attempts,
             backoff_base=settings.kafka_retry_backoff_base,
         )
+        self._metrics.adapter_waiting.set_function(lambda: self.status is Status.WAITING)
 
     @property
     def status(self) -> Status:
@@ -86,6 +103,10 @@ class DatabaseAdapter(Service):
         if self._schema_error is not None:
             return [f"database_adapter stopped: {self._schema_error}"]
         return [f"database_adapter stopped topic {topic}: {why}" for topic, why in self._sorter.stopped.items()]
+
+    def moving(self) -> list[TP]:
+        """Return the partitions that this worker's adapter should be working on: none while it waits or has stopped."""
+        return self._source.assigned() if self.status is Status.RUNNING else []
 
     def snapshot(self) -> dict[str, Any]:
         """Return status, stopped topics (name → why) and counters (database-adapter §8)."""
@@ -113,6 +134,7 @@ class DatabaseAdapter(Service):
                 self._writing.result()
 
     async def _handle(self, fetched: Sequence[Reading]) -> None:
+        started = self._clock.monotonic()
         batch = [reading for reading in fetched if reading.record.topic not in self._sorter.stopped]
         work = self._sorter.sort(batch, self._clock.now_us())
         try:
@@ -120,13 +142,20 @@ class DatabaseAdapter(Service):
         except MigrationError as error:
             self._schema_error = error
             log.critical("adapter_stopped", error=str(error))
+            self._alarms.raise_(
+                f"agent_stopped.{AGENT}",
+                "AGENT_STOPPED",
+                f"{AGENT} stopped: {error}",
+                impact="Nothing is stored; all records wait in Kafka.",
+                context={"agent": AGENT},
+            )
             return
         judged = self._sorter.judge(self._failures(rejected))
         await self._send([*work.bad, *judged.bad])
         done = [reading.record for reading in batch]
         await self._source.commit(committable(done, [*work.held, *judged.held]))
         self._stop_topics(work.held + judged.held)
-        self._tally.batch_done(len(batch))
+        self._tally.batch_done(len(batch), self._clock.monotonic() - started)
 
     def _failures(self, rejected: Iterable[Rejected]) -> Iterator[tuple[Record, Failure]]:
         for entry, failure, tries in rejected:
@@ -144,7 +173,20 @@ class DatabaseAdapter(Service):
     def _stop_topics(self, held: Iterable[Record]) -> None:
         for topic in {record.topic for record in held}:
             self._source.stop_topic(topic)
-            log.critical("adapter_topic_stopped", topic=topic, error=self._sorter.stopped[topic])
+            why = self._sorter.stopped[topic]
+            log.critical("adapter_topic_stopped", topic=topic, error=why)
+            name = topic.removeprefix(self._settings.kafka_topic_prefix)
+            self._metrics.adapter_topic_stopped.labels(name).set(1)
+            self._alarms.raise_(
+                f"topic_stopped.{AGENT}.{topic}",
+                "TOPIC_STOPPED",
+                f"{AGENT} stopped topic {topic}: {why}",
+                context={"agent": AGENT, "topic": topic},
+            )
+
+    async def _timed_store(self, rows: Rows) -> dict[str, int]:
+        with measured_query(self._metrics, "adapter_write", self._clock.monotonic):
+            return await self._store.store(rows)
 
     async def _finish(self) -> None:
         writing = self._writing
@@ -155,4 +197,5 @@ class DatabaseAdapter(Service):
         if not writing.done():
             log.info("adapter_batch_abandoned")
             writing.cancel()
+            self._store.close()  # else the driver rolls back first, and waits for a database that may hang
             await asyncio.wait({writing})

@@ -122,7 +122,7 @@ def masking(secrets: tuple[str, ...]) -> Processor:
 def secrets_of(settings: Settings) -> tuple[str, ...]:
     """Return the secrets to look for in texts: those that are no ordinary word of the settings."""
     plain = {settings.postgres_user, settings.postgres_db, settings.postgres_host}
-    found = (settings.postgres_password, settings.consul_token)
+    found = (settings.postgres_password, settings.consul_token, settings.kafka_sasl_password)
     return tuple(secret for secret in found if len(secret) >= SHORTEST_SECRET and secret not in plain)
 
 

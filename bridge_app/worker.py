@@ -5,6 +5,7 @@ process with exit code 2 and one line that names the variable.
 """
 
 import asyncio
+import re
 import sys
 import uuid
 from typing import Any, NoReturn
@@ -15,12 +16,15 @@ from agents import intelligence as intelligence_agents
 from agents.database_adapter import DatabaseAdapter
 from bridge_app import __version__, logs, topics
 from bridge_app.clock import Clock, SystemClock
+from bridge_app.domain.database_adapter.subscription import Subscription
 from bridge_app.domain.intelligence.detectors import StartConfig, StartDetectors
 from bridge_app.domain.intelligence.immediate import analyse
 from bridge_app.domain.intelligence.patterns import PatternView
 from bridge_app.effects.alarms import Alarms
 from bridge_app.effects.breakers import Breakers
 from bridge_app.effects.consul import ConsulRegistration
+from bridge_app.effects.guarded_reads import GuardedReads
+from bridge_app.effects.lag_meter import Group, LagMeter
 from bridge_app.effects.outbox.condition import Limits
 from bridge_app.effects.outbox.outbox import Outbox
 from bridge_app.effects.pattern_history import PatternHistory
@@ -31,13 +35,18 @@ from bridge_app.events.decoding import decode
 from bridge_app.events.envelope import Identity
 from bridge_app.events.record import Record
 from bridge_app.health import SERVICE_NAME, Facts, Health, OutboxState
+from bridge_app.kafka_clients import client_options
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.runtime.view import TopicTail
+from bridge_app.runtime.watchdog import Watched
 from bridge_app.settings import Settings
+from bridge_app.web import breakers as breaker_routes
 from bridge_app.web import health as health_routes
 from bridge_app.web import hooks as hook_routes
 from bridge_app.web import intelligence as intelligence_routes
+from bridge_app.web import metrics as metrics_routes
 from bridge_app.web.answers import Answers
+from bridge_app.web.meter import create_meter
 from bridge_app.web.middleware import create_middleware
 from bridge_app.web.server import BridgeWeb
 from tables import intelligence as intelligence_tables
@@ -50,10 +59,7 @@ def create_app(settings: Settings, clock: Clock) -> BridgeApp:
     """Build the worker's app with all its agents, tables, services and routes. Nothing is started."""
     identity = Identity(SERVICE_NAME, __version__, settings.instance_id, settings.node_id, settings.environment)
     app = BridgeApp(settings, identity, clock=clock, logging_config=logs.configure(settings))
-    app.catalogue += topics.CATALOGUE
-    app.catalogue += [
-        topics.dead_letter_topic(topic, settings.kafka_dlq_suffix) for topic in topics.CATALOGUE if topic.dead_letters
-    ]
+    app.declare(topics.CATALOGUE, co_partitioned=topics.CO_PARTITIONED)
     _add_parts(app)
     return app
 
@@ -62,6 +68,7 @@ def _add_parts(app: BridgeApp) -> None:
     settings, clock = app.settings, app.clock
     postgres = Postgres(settings)
     alarms = Alarms(lambda events: publisher.publish(events, is_extra=True), app.identity, clock)
+    app.raise_alarm = alarms.report
     breakers = Breakers(settings.breakers, metrics=app.metrics, alarms=alarms, clock=clock)
     outbox = Outbox(
         settings.data_dir / "outbox",
@@ -70,11 +77,11 @@ def _add_parts(app: BridgeApp) -> None:
         alarms=alarms,
     )
     publisher = Publisher(settings, app.metrics, breaker=breakers["kafka"], outbox=outbox, clock=clock, halt=app.halt)
-    consul = ConsulRegistration(settings)
-    adapter = DatabaseAdapter(settings, app.identity, postgres, clock)
+    consul = ConsulRegistration(settings, breakers["consul"])
+    adapter = DatabaseAdapter(settings, app.identity, postgres, clock, metrics=app.metrics, alarms=alarms)
     patterns = PatternView()
     tail = TopicTail(
-        bootstrap_servers=app.bootstrap_servers,
+        client_options=client_options(settings),
         topic=settings.topic(topics.INTELLIGENCE_PATTERNS.name),
         apply=_into(patterns),
         clock=clock,
@@ -92,7 +99,7 @@ def _add_parts(app: BridgeApp) -> None:
             recovered=lambda: app.is_processing,
             caught_up=lambda: tail.caught_up,
             stopping=lambda: app.stopping,
-            stopped_agents=adapter.problems,
+            stopped_agents=lambda: [*app.problems(), *adapter.problems()],
             outbox=lambda: OutboxState(outbox.pending, outbox.full_reason, outbox.unwritable_reason),
         ),
         instance_id=settings.instance_id,
@@ -103,7 +110,24 @@ def _add_parts(app: BridgeApp) -> None:
     # The outbox, which the publisher opens, comes first: without it the worker must not take anything.
     app.edge_services += [publisher, alarms, postgres, consul, health]
     app.inner_services += [tail, adapter]
-    _add_routes(app, health, publisher, patterns, postgres)
+    app.watched.append(Watched(settings.adapter_group, adapter.moving))
+    _add_meters(app)
+    reads = GuardedReads(postgres, breakers["postgres"], app.metrics, clock)
+    _add_routes(app, health, publisher, patterns, reads, breakers)
+
+
+def _add_meters(app: BridgeApp) -> None:
+    settings = app.settings
+    stored = Subscription(settings.topic, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
+
+    def groups() -> list[Group]:
+        topics = sorted({topic for agent in app.step_agents for topic in agent.topics})
+        return [
+            Group("agents", settings.app_id, "|".join(map(re.escape, topics))),
+            Group("adapter", settings.adapter_group, stored.pattern),
+        ]
+
+    app.inner_services.append(LagMeter(settings, groups, app.metrics, app.clock.monotonic))
 
 
 def _add_agents(app: BridgeApp) -> None:
@@ -121,15 +145,22 @@ def _add_agents(app: BridgeApp) -> None:
 
 
 def _add_routes(
-    app: BridgeApp, health: Health, publisher: Publisher, patterns: PatternView, postgres: Postgres
+    app: BridgeApp,
+    health: Health,
+    publisher: Publisher,
+    patterns: PatternView,
+    reads: GuardedReads,
+    breakers: Breakers,
 ) -> None:
     settings, clock = app.settings, app.clock
     answers = Answers(clock)
 
+    meter = create_meter(app.metrics, clock.monotonic)
+
     def new_web(faust_app: Any) -> BridgeWeb:
         middleware = create_middleware(answers=answers, clock=clock, new_uuid=_new_uuid, stopping=lambda: app.stopping)
         return BridgeWeb(
-            faust_app, middlewares=[middleware], max_body_bytes=settings.http_max_body_bytes, halt=app.halt
+            faust_app, middlewares=[meter, middleware], max_body_bytes=settings.http_max_body_bytes, halt=app.halt
         )
 
     app.new_web = new_web
@@ -141,8 +172,10 @@ def _add_routes(
         clock=clock,
         new_uuid=_new_uuid,
     )
-    history = PatternHistory(postgres, topic=settings.topic(topics.INTELLIGENCE_PATTERNS.name))
+    history = PatternHistory(reads, topic=settings.topic(topics.INTELLIGENCE_PATTERNS.name))
     health_routes.register(app, health, answers)
+    metrics_routes.register(app, app.metrics)
+    breaker_routes.register(app, breakers, answers=answers, clock=clock, instance_id=settings.instance_id)
     hook_routes.register(app, receiver)
     intelligence_routes.register(app, view=patterns, history=history, answers=answers, clock=clock)
 
@@ -168,6 +201,8 @@ def _refuse(error: SettingsError) -> NoReturn:
 
 # Faust's worker makes its loop by the policy; without the `--loop` option this is where uvloop is chosen.
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+# How long a busy agent keeps the threads of the outbox from running: 5 ms by default, many times for each window.
+sys.setswitchinterval(0.001)
 try:
     app = create_app(Settings.from_environ(), SystemClock())
 except SettingsError as refused:

@@ -14,6 +14,41 @@ CRITICAL = "error.service.critical"
 RECOVERED = "error.service.recovered"
 
 
+class Advice(NamedTuple):
+    """What an error means for users, and what an operator does about it."""
+
+    impact: str
+    actions: tuple[str, ...]
+
+
+#: For each error type that has nothing more particular to say.
+ADVICE = {
+    "AGENT_STOPPED": Advice(
+        "What the agent had not acknowledged waits in Kafka and is read again.",
+        ("Mend what the message names, then start the worker again",),
+    ),
+    "TOPIC_STOPPED": Advice(
+        "The topic's records wait in Kafka; the other topics go on.",
+        ("Mend the producer that the message points to", "Then resume the topic, or restart the worker"),
+    ),
+    "RECORDS_LOST": Advice(
+        "These records were deleted before they were read: nothing of them will ever be stored.",
+        ("Raise the topic's retention, or keep the worker's outages shorter than it",),
+    ),
+    "COMMITS_STALLED": Advice(
+        "The worker ends, and its records are read again.", ("See that it is started again; the log holds its tasks",)
+    ),
+    "STATE_SET_ASIDE": Advice(
+        "The state is built anew from its changelog, which takes time and loses nothing.",
+        ("Look for a failing disk, then delete what was set aside",),
+    ),
+    "CIRCUIT_BREAKER_OPEN": Advice(
+        "Calls are refused at once instead of waiting.", ("Bring the dependency back; the breaker closes by itself",)
+    ),
+}
+_NO_ADVICE = Advice("", ())
+
+
 class AlarmSink(Protocol):
     """Who is told of alarms; neither method waits or raises."""
 
@@ -30,7 +65,7 @@ class AlarmSink(Protocol):
         """Say that something is wrong; nothing happens when `name` was said before and not cleared since.
 
         `name` is what is wrong (`breaker.kafka`), `error_type` of which kind it is, `impact` what it means for users,
-        `actions` what to do, `context` further facts.
+        `actions` what to do, `context` further facts. Without impact or actions those of `ADVICE` are told.
         """
 
     def clear(self, name: str) -> None:
@@ -112,6 +147,7 @@ class AlarmBook:
 
     def _event(self, active: _Active, event_type: str, now_us: int, extra: dict[str, Any]) -> Event:
         alarm, identity = active.alarm, self._identity
+        advice = ADVICE.get(alarm.error_type, _NO_ADVICE)
         return Event(
             event_id=ids.derived(active.error_id, event_type),
             event_type=event_type,
@@ -134,7 +170,7 @@ class AlarmBook:
                     "occurrence_count": self._times[alarm.name],
                 },
                 "context_info": {"alarm": alarm.name, **alarm.context, **extra},
-                "impact_assessment": {"description": alarm.impact},
-                "recovery_actions": list(alarm.actions),
+                "impact_assessment": {"description": alarm.impact or advice.impact},
+                "recovery_actions": list(alarm.actions or advice.actions),
             },
         )

@@ -153,12 +153,22 @@ class CircuitBreaker:
             permit.failure(error)
             raise
         except Exception as error:  # not handled, only judged
-            self._judge(permit, error)
+            self.judge(permit, error)
             raise
         else:
             permit.success()
             return result
         finally:
+            permit.ignore()
+
+    def judge(self, permit: Permit, error: Exception) -> None:
+        """Settle a permit by what its call raised."""
+        verdict = self._classify(error)
+        if verdict is Verdict.FAILURE:
+            permit.failure(error)
+        elif verdict is Verdict.SUCCESS:
+            permit.success()
+        else:
             permit.ignore()
 
     def probe_failed(self, error: BaseException | str) -> None:
@@ -204,13 +214,6 @@ class CircuitBreaker:
         """Open it by hand; the cooldown begins anew."""
         self._look()
         self._enter(BreakerState.OPEN, reason)
-
-    def _judge(self, permit: Permit, error: Exception) -> None:
-        verdict = self._classify(error)
-        if verdict is Verdict.FAILURE:
-            permit.failure(error)
-        elif verdict is Verdict.SUCCESS:
-            permit.success()
 
     def _leave(self, generation: int) -> bool:
         """Take back a permit; return whether it still counts."""

@@ -13,6 +13,7 @@ from bridge_app.clock import Clock
 from bridge_app.domain.alarms import Alarm, AlarmBook
 from bridge_app.errors import RequestError
 from bridge_app.events.envelope import Event, Identity
+from bridge_app.runtime.alarms import Alarm as Report
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +22,8 @@ LONGEST_RETRY_SECONDS = 5.0
 #: How many events may wait; alarms change rarely, and a worker that gets here has told what matters many times.
 MOST_WAITING = 1000
 STOP_SECONDS = 3.0
+#: What of a report's context makes it another alarm.
+PLACE = ("agent", "topic", "partition", "table")
 
 Publish = Callable[[Sequence[tuple[str, Event]]], Awaitable[Any]]
 
@@ -38,6 +41,7 @@ class Alarms(Service):
         self._book = AlarmBook(identity)
         self._waiting: deque[Event] = deque(maxlen=MOST_WAITING)
         self._some = asyncio.Event()
+        self._none = asyncio.Event()
 
     @property
     def active(self) -> Mapping[str, str]:
@@ -68,8 +72,21 @@ class Alarms(Service):
             log.warning("alarm_cleared", alarm=name)
             self._tell(event)
 
+    async def report(self, report: Report) -> None:
+        """Raise what the runtime reports, and wait until it is published with all that was told before it.
+
+        Several reports of one kind about one place are one alarm.
+        """
+        place = [str(report.context[name]) for name in PLACE if name in report.context]
+        self.raise_(
+            ".".join([report.error_type.lower(), *place]), report.error_type, report.message, context=report.context
+        )
+        while self._waiting:
+            await self._none.wait()
+
     def _tell(self, event: Event) -> None:
         self._waiting.append(event)
+        self._none.clear()
         self._some.set()
 
     async def on_stop(self) -> None:
@@ -107,4 +124,6 @@ class Alarms(Service):
             log.error("alarm_refused", event_id=event.event_id, error=str(error))
         if self._waiting and self._waiting[0] is event:
             self._waiting.popleft()
+        if not self._waiting:
+            self._none.set()
         return True

@@ -74,15 +74,16 @@ class BatchWriter:
         rejected: list[Rejected] = []
         while part := plan.part:
             try:
-                inserted = await self._store_patiently(fold(part), divisible=len(part) > 1)
+                rows = fold(part)
+                inserted = await self._store_patiently(rows, divisible=len(part) > 1)
             except DatabaseFailure as failure:
                 if (alone := plan.halve()) is not None:
                     tries = self._attempts if kind_of(failure.sqlstate) is Kind.UNKNOWN else 1
                     rejected.append(Rejected(alone, failure, tries))
             else:
                 plan.done()
-                self._tally.stored(sum(entry.event is not None for entry in part), inserted)
-        self._tally.bisections += plan.bisections
+                self._tally.stored(sum(entry.event is not None for entry in part), inserted, rows)
+        self._tally.bisected(plan.bisections)
         return rejected
 
     async def _store_patiently(self, rows: Rows, *, divisible: bool) -> dict[str, int]:
@@ -113,6 +114,7 @@ class BatchWriter:
                     await self._sleep(next(unknown_waits))
                 else:
                     raise
+                self._tally.retried()
             else:
                 self._back()
                 return inserted

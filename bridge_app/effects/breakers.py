@@ -69,10 +69,9 @@ class Breakers(Mapping[str, CircuitBreaker]):
         if change.state is BreakerState.OPEN:
             self._alarms.raise_(
                 alarm,
-                "circuit_breaker_open",
+                "CIRCUIT_BREAKER_OPEN",
                 f"Calls of {change.name} failed: {change.reason}",
                 impact=TOLD[change.name],
-                actions=[f"Bring {change.name} back; the breaker then closes by itself"],
                 context={"breaker": change.name},
             )
         elif change.state is BreakerState.CLOSED:

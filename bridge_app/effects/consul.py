@@ -9,10 +9,12 @@ import consul
 import consul.aio
 import structlog
 from consul import base
+from consul.exceptions import ACLDisabled, ACLPermissionDenied, BadRequest, ClientError, NotFound
 from mode import Service
 
 from bridge_app import __version__
-from bridge_app.errors import ServiceUnavailable
+from bridge_app.domain.breaker import CircuitBreaker
+from bridge_app.errors import CircuitOpenError, ServiceUnavailable
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -29,20 +31,31 @@ LONGEST_RETRY_SECONDS = 5.0
 REQUEST_SECONDS = 2.0
 
 #: What the client raises when Consul is away, refuses, or answers with something that is not Consul's.
+#: Answers of a Consul that is well.
+REFUSALS = (ACLDisabled, ACLPermissionDenied, BadRequest, ClientError, NotFound)
 CLIENT_ERRORS = (consul.ConsulException, aiohttp.ClientError, OSError, TimeoutError, ValueError)
 
 
 class ConsulRegistration(Service):
     """Keeps the worker registered: at once when Consul answers, again when Consul has lost it, no more after the stop.
 
-    Consul asks `<advertised url>/health` every 10 s. With `CONSUL_ENABLED=false` nothing happens.
+    Consul asks `<advertised url>/health` every 10 s. While `breaker` refuses, nothing is tried.
+    With `CONSUL_ENABLED=false` nothing happens.
     """
 
-    def __init__(self, settings: Settings, *, reconcile_seconds: float = RECONCILE_SECONDS, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        breaker: CircuitBreaker,
+        *,
+        reconcile_seconds: float = RECONCILE_SECONDS,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.enabled = settings.consul_enabled
         self.is_registered = False
         self._settings = settings
+        self._breaker = breaker
         self._reconcile_seconds = reconcile_seconds
         self._client: _Consul | None = None
 
@@ -81,10 +94,10 @@ class ConsulRegistration(Service):
         delay = FIRST_RETRY_SECONDS
         while not self.should_stop:
             try:
-                await self._reconcile(client)
+                await self._breaker.call(self._reconcile, client, timeout=2 * REQUEST_SECONDS)
                 delay = FIRST_RETRY_SECONDS
                 await self.sleep(self._reconcile_seconds)
-            except CLIENT_ERRORS as error:
+            except (ServiceUnavailable, CircuitOpenError, *REFUSALS, TimeoutError) as error:
                 if self.is_registered or delay == FIRST_RETRY_SECONDS:
                     log.warning("waiting_for_consul", error=repr(error))
                 self.is_registered = False
@@ -92,9 +105,20 @@ class ConsulRegistration(Service):
                 delay = min(delay * 2, LONGEST_RETRY_SECONDS)
 
     async def _reconcile(self, client: "_Consul") -> None:
-        if self.is_registered and self._settings.node_id in await client.agent.services():
-            return
-        await client.agent.service.register(**registration(self._settings))
+        """Register unless Consul has this worker.
+
+        Raises:
+            ServiceUnavailable: Consul is away, or does not answer like Consul.
+            ConsulException: one of REFUSALS.
+        """
+        try:
+            if self.is_registered and self._settings.node_id in await client.agent.services():
+                return
+            await client.agent.service.register(**registration(self._settings))
+        except REFUSALS:
+            raise
+        except CLIENT_ERRORS as error:
+            raise ServiceUnavailable(f"Consul is away: {str(error) or type(error).__name__}") from error
         self.is_registered = True
         log.info("registered_in_consul", service=SERVICE, id=self._settings.node_id)
 

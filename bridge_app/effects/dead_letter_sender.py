@@ -9,7 +9,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from bridge_app.domain.database_adapter.letters import Letter
-from bridge_app.runtime.catalogue import DEAD_LETTER_BYTES, CataloguePlan, new_topic
+from bridge_app.kafka_clients import client_options
+from bridge_app.runtime.catalogue import DEAD_LETTER_BYTES, new_topic
 from bridge_app.settings import Settings
 from bridge_app.topics import Topic, dead_letter_topic
 
@@ -17,18 +18,24 @@ log = structlog.get_logger(__name__)
 
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
+#: After it a letter whose topic was deleted is tried anew, and its topic created again.
+REQUEST_MS = 10_000
 
 
 class DeadLetterSender:
     """Sends dead letters with an idempotent producer, which is started when the first one is there.
 
     `partitions_of` gives the partition count of the topic a letter comes from: its `.dlq` topic is created with the
-    same when it does not exist, which is so only for topics outside of the catalogue.
+    same when it does not exist, which is so only for topics outside of the catalogue. `retried` is called when letters
+    are going to be sent again.
     """
 
-    def __init__(self, settings: Settings, partitions_of: Callable[[str], int]) -> None:
+    def __init__(
+        self, settings: Settings, partitions_of: Callable[[str], int], retried: Callable[[], None] = lambda: None
+    ) -> None:
         self._settings = settings
         self._partitions_of = partitions_of
+        self._retried = retried
         self._producer: AIOKafkaProducer | None = None
         self._existing: set[str] = set()
 
@@ -46,7 +53,9 @@ class DeadLetterSender:
             except KafkaError as error:
                 if not error.retriable:
                     raise
+                self._existing.clear()  # one may have been deleted
                 log.warning("dead_letters_retried", count=len(letters), error=repr(error), delay_seconds=delay)
+            self._retried()
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_RETRY_SECONDS)
 
@@ -74,10 +83,11 @@ class DeadLetterSender:
     async def _ensure_producer(self) -> AIOKafkaProducer:
         if self._producer is None:
             producer = AIOKafkaProducer(
-                bootstrap_servers=list(self._settings.kafka_bootstrap_servers),
+                **client_options(self._settings),
                 client_id=f"{self._settings.node_id}-dead-letters",
                 enable_idempotence=True,
                 max_request_size=DEAD_LETTER_BYTES,
+                request_timeout_ms=REQUEST_MS,
             )
             try:
                 await producer.start()
@@ -91,7 +101,7 @@ class DeadLetterSender:
         unknown = {name: source for name, source in sources.items() if name not in self._existing}
         if not unknown:
             return
-        admin = AIOKafkaAdminClient(bootstrap_servers=list(self._settings.kafka_bootstrap_servers))
+        admin = AIOKafkaAdminClient(**client_options(self._settings))
         try:
             await admin.start()
             existing = set(await admin.list_topics())
@@ -106,6 +116,5 @@ class DeadLetterSender:
         self._existing.update(unknown)
 
     def _new_topic(self, name: str, source: str) -> object:
-        topic = dead_letter_topic(Topic(source, None, partitions=self._partitions_of(source)))
-        plan = CataloguePlan({}, (), self._settings.kafka_topic_partitions, self._settings.kafka_replication_factor)
-        return new_topic(name, topic, plan)
+        topic = dead_letter_topic(Topic(source, None), self._settings.kafka_dlq_suffix)
+        return new_topic(name, topic, self._partitions_of(source), self._settings.kafka_replication_factor)

@@ -16,7 +16,6 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from bridge_app.domain.breaker import Permit
 from bridge_app.events.envelope import Outgoing
 
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
@@ -38,9 +37,8 @@ class Flight:
     `buffered` is done when the outbox has what Kafka did not acknowledge.
     """
 
-    def __init__(self, records: Sequence[Outgoing], permit: Permit, limit: asyncio.Timeout) -> None:
+    def __init__(self, records: Sequence[Outgoing], limit: asyncio.Timeout) -> None:
         self.records = records
-        self.permit = permit
         self.limit = limit
         self.acknowledgements: list[asyncio.Future[Any]] = []
         self.buffered: asyncio.Future[None] | None = None

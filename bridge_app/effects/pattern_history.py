@@ -55,9 +55,12 @@ WHERE topic = $1 AND event_key = $2 ORDER BY timestamp DESC, "offset" DESC LIMIT
 
 
 class PoolProvider(Protocol):
-    """Who lends connections; raises `ServiceUnavailable` when there is none to be had."""
+    """Who lends connections, for an `operation` that the metrics name.
 
-    def acquire(self) -> AbstractAsyncContextManager[Any]: ...
+    Raises `ServiceUnavailable` when there is none to be had.
+    """
+
+    def acquire(self, operation: str) -> AbstractAsyncContextManager[Any]: ...
 
 
 class PatternHistory:
@@ -73,7 +76,7 @@ class PatternHistory:
     async def page(self, query: PatternQuery) -> Page:
         """Return a page of all stored patterns, in the order that the view has too."""
         confidence, services, seen_us, uuid = query.after or (None, None, 0, None)
-        async with self._postgres.acquire() as connection:
+        async with self._postgres.acquire("pattern_page") as connection:
             rows = await connection.fetch(
                 _PAGE, _naive(query.start_us), query.min_confidence, list(query.statuses), query.pattern_type,
                 query.severity, query.service, query.tool, confidence, services, _naive(-seen_us), uuid,
@@ -84,7 +87,7 @@ class PatternHistory:
 
     async def find(self, uuid: str) -> Known | None:
         """Return a stored pattern and its last revisions, oldest first."""
-        async with self._postgres.acquire() as connection:
+        async with self._postgres.acquire("pattern_find") as connection:
             row = await connection.fetchrow(_ONE, uuid)
             if row is None:
                 return None

@@ -136,7 +136,11 @@ class Postgres(Service):
             raise ServiceUnavailable(self.reason)
         try:
             async with self._pool.acquire(timeout=timeout) as connection:
-                yield connection
+                try:
+                    yield connection
+                except asyncio.CancelledError:
+                    connection.terminate()  # else giving it back waits for a database that may hang
+                    raise
         except DRIVER_ERRORS as error:
             failure = failure_of(error)
             if kind_of(failure.sqlstate) is Kind.TRANSIENT:

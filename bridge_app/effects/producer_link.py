@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from bridge_app.events.envelope import Outgoing
+from bridge_app.kafka_clients import client_options
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -30,8 +31,9 @@ class ProducerLink:
     again that was restarted: it is abandoned then, and `connect` makes a new one.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, max_batch_bytes: int = MAX_BATCH_BYTES) -> None:
         self._settings = settings
+        self._max_batch_bytes = max_batch_bytes
         self._producer: AIOKafkaProducer | None = None
         self._connected = asyncio.Event()
         self._abandoned = asyncio.Event()
@@ -49,12 +51,12 @@ class ProducerLink:
             ConnectionError: no broker answers.
         """
         producer = AIOKafkaProducer(
-            bootstrap_servers=",".join(self._settings.kafka_bootstrap_servers),
+            **client_options(self._settings),
             client_id=f"{self._settings.app_id}-web",
             acks="all",
             enable_idempotence=True,
             linger_ms=LINGER_MS,
-            max_batch_size=MAX_BATCH_BYTES,
+            max_batch_size=self._max_batch_bytes,
             max_request_size=MAX_REQUEST_BYTES,
         )
         try:

@@ -19,6 +19,7 @@ from bridge_app.effects.flight import REFUSED, TOO_LARGE, Flight
 from bridge_app.effects.outbox.outbox import Outbox
 from bridge_app.effects.outbox.replay import Replayer
 from bridge_app.effects.producer_link import MAX_REQUEST_BYTES, ProducerLink
+from bridge_app.effects.side_loop import SideLoop
 from bridge_app.effects.window_sender import WindowSender
 from bridge_app.errors import (
     CircuitOpenError,
@@ -40,6 +41,10 @@ CONNECT_SECONDS = 1.0
 RECONNECT_SECONDS = 0.25
 #: How long the replay waits when it may not send, and when it failed.
 REFUSED_SECONDS = 0.05
+#: So many windows are replayed under one permit of the breaker; one by one while it is half-open.
+WINDOWS = 10
+#: More than most partitions get of a window: it takes one request then. Far less than a broker's default limit.
+WINDOW_BATCH_BYTES = 256 * 1024
 FAILED_SECONDS = 0.25
 
 
@@ -69,10 +74,11 @@ class Publisher(Service):
         self._clock = clock
         self._halt = halt
         self._link = ProducerLink(settings)
-        self._window = WindowSender(self._link, breaker)
+        self._side = SideLoop("outbox-replay")
+        self._sender = WindowSender(ProducerLink(settings, max_batch_bytes=WINDOW_BATCH_BYTES))
         self._replayer = Replayer(
             outbox,
-            self._window.send,
+            self._sender.send,
             rate=settings.outbox_replay_rate,
             clock=clock,
             replayed=metrics.outbox_replayed.inc,
@@ -121,7 +127,7 @@ class Publisher(Service):
         except BaseException:  # a probe that is cut, too
             if not self._flights:
                 self._link.abandon()
-                self._window.interrupt()
+                self._side.call_soon(self._sender.interrupt)
             raise
 
     async def probe_outbox(self) -> None:
@@ -141,12 +147,16 @@ class Publisher(Service):
             await self._outbox.open()
         except SettingsError as error:
             self._halt(error)
+        self._side.start()
         self._background = [self.add_future(self._keep_connected()), self.add_future(self._keep_replaying())]
 
     async def on_stop(self) -> None:
+        # They sleep by asyncio: a sleep of `mode` that meets the stop swallows the cancellation.
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        await self._side.run(self._sender.stop())
+        await self._side.stop()
         await self._link.stop()
         await self._outbox.close()
 
@@ -160,7 +170,7 @@ class Publisher(Service):
             return False
         try:
             async with asyncio.timeout(self._settings.kafka_timeout_seconds) as limit:
-                flight = Flight(records, permit, limit)
+                flight = Flight(records, limit)
                 self._flights[flight] = None
                 await self._fly(flight)
         except TimeoutError:
@@ -168,7 +178,7 @@ class Publisher(Service):
         except BaseException:
             self._flights.pop(flight, None)
             raise
-        return await self._land(flight)
+        return await self._land(flight, permit)
 
     def _permit(self) -> Permit | None:
         """Return the right to send now; None when events have to queue up behind others, or Kafka is away.
@@ -186,22 +196,22 @@ class Publisher(Service):
             await flight.hand_over(self._link.send)
         await flight.landed()
 
-    async def _land(self, flight: Flight) -> bool:
+    async def _land(self, flight: Flight, permit: Permit) -> bool:
         """Settle a publication; return whether Kafka has all of it. Raises as `publish`."""
         failures = [error for error in flight.outcomes() if error is not None]
         if not failures:
             self._flights.pop(flight, None)
-            flight.permit.success()
+            permit.success()
             return True
         refusal = next((error for error in failures if isinstance(error, REFUSED)), None)
         if flight in self._flights:
             log.warning("publication_failed", error=repr(failures[0]), in_flight=len(self._flights))
             self._divert()
             if refusal is None:
-                flight.permit.failure(failures[0])
+                permit.failure(failures[0])
         if refusal is not None:
-            flight.permit.success()
-        flight.permit.ignore()
+            permit.success()
+        permit.ignore()
         if flight.buffered is not None:
             await flight.buffered
         if refusal is not None:
@@ -235,7 +245,7 @@ class Publisher(Service):
     # -- in the background
 
     async def _keep_connected(self) -> None:
-        while not self.should_stop:
+        while True:
             await self._link.until_abandoned()
             is_told = False
             while not self._link.is_connected:
@@ -246,20 +256,32 @@ class Publisher(Service):
                     if not is_told:
                         log.warning("publisher_waiting_for_kafka", error=repr(error))
                     is_told = True
-                    await self.sleep(RECONNECT_SECONDS)
+                    await asyncio.sleep(RECONNECT_SECONDS)
             log.info("publisher_connected")
 
     async def _keep_replaying(self) -> None:
-        while not self.should_stop:
+        """Replay in another loop: in this one every window would wait for many turns of agents that are busy with what
+        the windows before it brought.
+        """
+        while True:
             await self._outbox.until_waiting()
-            await self.sleep(self._replayer.pause)
+            await self._link.until_connected()
             try:
-                await self._replayer.step()
+                permit = self._breaker.acquire()
             except CircuitOpenError:
-                await self.sleep(REFUSED_SECONDS)
+                await asyncio.sleep(REFUSED_SECONDS)
+                continue
+            is_closed = self._breaker.snapshot().state is BreakerState.CLOSED
+            try:
+                await self._side.run(self._replayer.run(WINDOWS if is_closed else 1))
             except (TimeoutError, KafkaError, OSError) as error:
                 log.warning("outbox_replay_failed", error=repr(error), pending=self._outbox.pending)
-                await self.sleep(FAILED_SECONDS)
+                if isinstance(error, TimeoutError | KafkaError | ConnectionError):
+                    permit.failure(error)
+                permit.ignore()  # a disk that fails says nothing about Kafka
+                await asyncio.sleep(FAILED_SECONDS)
+            else:
+                permit.success()
 
 
 def _translated(refusal: Exception) -> RequestError:

@@ -12,11 +12,13 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
+from faust.types import TP
 from mode import Service
 
 from bridge_app.domain.database_adapter.sorting import Reading
 from bridge_app.effects.intake import Intake
 from bridge_app.events.record import Record
+from bridge_app.kafka_clients import client_options
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -33,6 +35,8 @@ CHUNK = 200
 METADATA_MS = 4000
 SESSION_MS = 15_000
 REBALANCE_MS = 30_000
+#: A member learns of a rebalance by its heartbeat.
+HEARTBEAT_MS = 1_000
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 5.0
 
@@ -96,6 +100,12 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
         self._stopped_topics.add(topic)
         self._pause_stopped()
 
+    def assigned(self) -> list[TP]:
+        """Return the partitions that this worker has, but for those of stopped topics."""
+        if self._consumer is None or not self.has_assignment:
+            return []
+        return [TP(*tp) for tp in self._consumer.assignment() if tp.topic not in self._stopped_topics]
+
     def partitions_of(self, topic: str) -> int:
         """Return how many partitions a consumed topic has."""
         found = self._consumer.partitions_for_topic(topic) if self._consumer else None
@@ -142,14 +152,14 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
 
     async def _join(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=list(self._settings.kafka_bootstrap_servers),
+            **client_options(self._settings),
             client_id=f"{self._settings.node_id}-adapter",
             group_id=self._settings.adapter_group,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             metadata_max_age_ms=METADATA_MS,
             session_timeout_ms=SESSION_MS,
-            heartbeat_interval_ms=SESSION_MS // 5,
+            heartbeat_interval_ms=HEARTBEAT_MS,
             rebalance_timeout_ms=REBALANCE_MS,
         )
         try:

@@ -11,6 +11,7 @@ Read in this order:
     rows        how a value carries the watermarks of what was applied to it
     due         which keys a tick concerns
     ticks       time comes as events
+    alarms      what an operator must hear of
     fence       a worker that may have lost a partition writes nothing
     producer    idempotent sends, whole batches, every acknowledgement awaited
     view        every worker tails a topic into memory

@@ -1,41 +1,47 @@
 """The Faust application with the delivery layer wired in."""
 
+import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import faust
 import structlog
-from faust.types import TransportT
+from aiokafka.admin import AIOKafkaAdminClient
+from faust.types import TP, TransportT
 from faust.web.base import Web
 from mode.supervisors import CrashingSupervisor
 from mode.types import ServiceT
 
 from bridge_app.clock import Clock, SystemClock
-from bridge_app.domain.alarms import AlarmSink, NoAlarms
 from bridge_app.errors import Fenced, StartError
 from bridge_app.events.envelope import Identity
+from bridge_app.kafka_clients import client_options, faust_credentials
 from bridge_app.metrics import Metrics
 from bridge_app.runtime import collector
+from bridge_app.runtime.alarms import Alarm, Raise, log_only
 from bridge_app.runtime.boot import BridgeBoot
-from bridge_app.runtime.catalogue import CataloguePlan, ChangelogSpec
+from bridge_app.runtime.catalogue import CataloguePlan, ChangelogSpec, create_topics
 from bridge_app.runtime.consumer import BatchConsumer, BatchTransport
 from bridge_app.runtime.fence import Fence
 from bridge_app.runtime.folder import claim
+from bridge_app.runtime.guard import Guard
 from bridge_app.runtime.lanes import Lanes
+from bridge_app.runtime.loop_watch import LoopLimits, LoopWatch
 from bridge_app.runtime.process import BridgeWorker, end
 from bridge_app.runtime.producer import BatchProducer
 from bridge_app.runtime.rebalances import RebalanceSensor
 from bridge_app.runtime.recovery import ParkedTableManager
 from bridge_app.runtime.state_table import StateTable
+from bridge_app.runtime.watchdog import Watched
 from bridge_app.settings import Settings
-from bridge_app.topics import Topic
+from bridge_app.topics import Topic, with_dead_letters
 
 log = structlog.get_logger(__name__)
 
 PULSE_SECONDS = 0.2
-#: A worker that is still there so long after a crash or a signal to stop is ended.
-HARD_EXIT_SECONDS = 30.0
+HEARTBEAT_SECONDS = 1.0
 
 
 class BridgeApp(faust.App):
@@ -55,24 +61,31 @@ class BridgeApp(faust.App):
         identity: Identity,
         *,
         session_timeout: float = 15.0,
+        loop_limits: LoopLimits = LoopLimits(),  # noqa: B008 # it never changes
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
         self.settings = settings
         self.identity = identity
         self.clock = clock or SystemClock()
-        self.bootstrap_servers = ",".join(settings.kafka_bootstrap_servers)
+        #: What the brokers say of our credentials while they refuse them.
+        self.kafka_refusal: str | None = None
         self.edge_services: list[ServiceT] = []
         self.inner_services: list[ServiceT] = []
         self.step_agents: list[Any] = []
         self.lanes: list[Lanes] = []
+        #: Consumer groups whose commits the watchdog minds.
+        self.watched: list[Watched] = [Watched(settings.app_id, self._moving)]
         self.batch_topics: set[str] = set()
         self.catalogue: list[Topic] = []
+        self.co_partitioned: list[tuple[str, ...]] = []
         self.partition_counts: dict[str, int] = {}
-        self.stopping = False
+        self.guard = Guard(settings.kafka_dlq_max_share if settings.kafka_enable_dlq else None)
         self.metrics = Metrics()
-        #: Who is told when an agent stops.
-        self.alarms: AlarmSink = NoAlarms()
+        #: Publishes alarms.
+        self.raise_alarm: Raise = log_only
+        self.stopping = False
+        self._loop_limits = loop_limits
         #: Makes the web server; None makes Faust's.
         self.new_web: Callable[[BridgeApp], Web] | None = None
         self.fence = Fence(
@@ -87,6 +100,14 @@ class BridgeApp(faust.App):
         self.sensors.add(RebalanceSensor(self.metrics, self.clock.monotonic))
 
     # -- declaring
+
+    def declare(self, topics: Iterable[Topic], *, co_partitioned: Iterable[Sequence[Topic]] = ()) -> None:
+        """Add topics to the catalogue, each with the dead-letter topic it has; they exist before anything consumes.
+
+        Within each group of `co_partitioned` all must have the same number of partitions.
+        """
+        self.catalogue += with_dead_letters(topics, self.settings.kafka_dlq_suffix)
+        self.co_partitioned += [tuple(topic.name for topic in group) for group in co_partitioned]
 
     def topic_name(self, name: str) -> str:
         """Return the broker's name of a catalogue topic."""
@@ -107,11 +128,40 @@ class BridgeApp(faust.App):
         """Return the topics and changelogs that must exist before anything consumes."""
         tables = [cast(StateTable[Any], table) for table in self.tables.values()]
         return CataloguePlan(
-            topics={topic.name_in(self.settings.kafka_topic_prefix): topic for topic in self.catalogue},
+            topics={self.topic_name(topic.name): topic for topic in self.catalogue},
             changelogs=tuple(ChangelogSpec(table.changelog_topic_name, table.sources) for table in tables),
             partitions=self.settings.kafka_topic_partitions,
             replication_factor=self.settings.kafka_replication_factor,
+            co_partitioned=tuple(tuple(map(self.topic_name, group)) for group in self.co_partitioned),
+            letters={
+                self.topic_name(topic.name): self.topic_name(topic.letters_of)
+                for topic in self.catalogue
+                if topic.letters_of is not None
+            },
         )
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        """Connect an administrator's client for the time of the block.
+
+        Raises:
+            KafkaError: no broker answers.
+        """
+        admin = AIOKafkaAdminClient(client_id=self.conf.id, **client_options(self.settings))
+        try:
+            await admin.start()
+            yield admin
+        finally:
+            await admin.close()
+
+    async def restore_topics(self) -> None:
+        """Create what is missing of the catalogue: a topic was deleted while the worker runs, and is needed.
+
+        Raises:
+            KafkaError: the broker is away or refuses.
+        """
+        async with self.admin() as admin:
+            await create_topics(admin, self.catalogue_plan())
 
     # -- state
 
@@ -124,6 +174,22 @@ class BridgeApp(faust.App):
     def is_processing(self) -> bool:
         """Whether this worker has its partitions and their recovered state."""
         return bool(self.tables.actives_ready and not self.rebalancing and not self.should_stop)
+
+    def _moving(self) -> list[TP]:
+        """Return the source partitions that this worker's agents should be working on."""
+        if not self.is_processing:
+            return []
+        sources = {topic for agent in self.step_agents for topic in agent.topics} - self.guard.stopped.keys()
+        return [tp for tp in self.consumer.assignment() if tp.topic in sources]
+
+    def problems(self) -> list[str]:
+        """Return one line for each reason why an operator is needed; empty when none is."""
+        refused = [f"Kafka refuses the credentials: {self.kafka_refusal}"] if self.kafka_refusal else []
+        return [*refused, *self.guard.problems()]
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Tell operators, in the background."""
+        self.add_future(self.raise_alarm(alarm))
 
     # -- stopping
 
@@ -150,7 +216,8 @@ class BridgeApp(faust.App):
         await super().on_stop()
 
     def _hard_exit_later(self) -> None:
-        timer = threading.Timer(HARD_EXIT_SECONDS, end, args=(1,))
+        """End a worker that is still there `shutdown_grace_seconds` after a crash or a signal to stop."""
+        timer = threading.Timer(self.settings.shutdown_grace_seconds, end, args=(1,))
         timer.daemon = True
         timer.start()
 
@@ -159,12 +226,23 @@ class BridgeApp(faust.App):
     def _new_web(self) -> Web:
         return super()._new_web() if self.new_web is None else self.new_web(self)
 
+    def _on_rebalance_when_stopped(self) -> None:
+        """Do nothing: a worker that is stopping takes part in a rebalance with its steps done and committed, and leaves
+        the group when its consumer stops.
+
+        Faust marks the client as closed here. Its stop then returns at once and never leaves the group, which waits for
+        the session of a member that is gone, and hands its partitions out to it as well.
+        """
+
     def _new_transport(self) -> TransportT:
         return BatchTransport(self.conf.broker_consumer, cast(Any, self))
 
     async def on_start(self) -> None:
         collector.suit_batches()
         self.fence.beat()
+        self.loop_watch = LoopWatch(asyncio.get_running_loop(), self._loop_limits)
+        self.loop_watch.start()
+        self.metrics.event_loop_lag.set_function(self.loop_watch.longest)
         await super().on_start()
         self.add_future(self._pulse())
 
@@ -198,6 +276,7 @@ def _faust_settings(settings: Settings, session_timeout: float) -> dict[str, Any
     return {
         "env_prefix": "OMNINODE_BRIDGE_FAUST_",
         "broker": [f"kafka://{server}" for server in settings.kafka_bootstrap_servers],
+        "broker_credentials": faust_credentials(settings),
         "store": "rocksdb://",
         "datadir": settings.data_dir,
         "autodiscover": False,
@@ -207,7 +286,8 @@ def _faust_settings(settings: Settings, session_timeout: float) -> dict[str, Any
         "Worker": BridgeWorker,
         "broker_commit_interval": 1.0,
         "broker_session_timeout": session_timeout,
-        "broker_heartbeat_interval": min(3.0, session_timeout / 5),
+        # A member learns of a rebalance by its heartbeat: a hand-over waits for the slowest of them.
+        "broker_heartbeat_interval": min(HEARTBEAT_SECONDS, session_timeout / 5),
         "broker_rebalance_timeout": 30.0,
         "broker_request_timeout": 40.0,
         "consumer_auto_offset_reset": "earliest",

@@ -10,7 +10,7 @@ Replaces Faust's ack lists, index sets and gap trees, whose scan lets a gap at t
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from faust.types import TP
 
@@ -18,12 +18,20 @@ from faust.types import TP
 class Delivered(Protocol):
     """A delivered message; `acked` becomes true when all of it took effect."""
 
-    acked: bool
-
+    @property
+    def acked(self) -> bool: ...
     @property
     def tp(self) -> TP: ...
     @property
     def offset(self) -> int: ...
+
+
+class _Done(NamedTuple):
+    """The part of a message that is done."""
+
+    tp: TP
+    offset: int
+    acked: bool = True
 
 
 class Books:
@@ -37,6 +45,14 @@ class Books:
     def deliver(self, message: Delivered) -> None:
         """Enter a message before an agent can see it. Messages of a partition come in offset order."""
         self._delivered.setdefault(message.tp, deque()).append(message)
+
+    def part(self, message: Delivered, next_offset: int) -> None:
+        """Note that of a delivered message everything before `next_offset` is done, and the rest is not."""
+        messages = self._delivered.get(message.tp, deque())
+        for index, delivered in enumerate(messages):
+            if delivered is message:
+                messages.insert(index, _Done(message.tp, next_offset - 1))
+                return
 
     def committable(self) -> dict[TP, int]:
         """Return the next offset of each partition whose done prefix is ahead of what the broker confirmed."""
@@ -53,10 +69,15 @@ class Books:
         """Return how many delivered messages of a partition are not known to be done."""
         return len(self._delivered.get(tp, ()))
 
-    def forget_delivered(self) -> None:
-        """Drop what was delivered: the consumer is about to seek, and reads it again."""
-        self._delivered.clear()
-        self._done.clear()
+    def forget_delivered(self, tps: Iterable[TP] | None = None) -> None:
+        """Drop what was delivered, of some partitions or of all: the consumer is about to seek, and reads it again."""
+        for tp in list(self._delivered) + list(self._done) if tps is None else tps:
+            self._delivered.pop(tp, None)
+            self._done.pop(tp, None)
+
+    def confirmed(self, tp: TP) -> int | None:
+        """Return the next offset of a partition as the broker has it, None when it has none."""
+        return self._committed.get(tp)
 
     def forget(self, tps: Iterable[TP]) -> None:
         """Drop everything about partitions that were given away."""

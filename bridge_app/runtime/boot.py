@@ -10,14 +10,15 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from faust.app.base import BootStrategy
 from mode import Service
 from mode.types import ServiceT
 
 from bridge_app.errors import StateMismatch
+from bridge_app.kafka_clients import refusal
 from bridge_app.runtime.catalogue import prepare
+from bridge_app.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from bridge_app.runtime.app import BridgeApp
@@ -43,19 +44,18 @@ class BrokerGate(Service):
             except StateMismatch as error:
                 self.app.halt(error)
             except (KafkaError, OSError) as error:
-                log.warning("waiting_for_kafka", error=str(error), retry_seconds=delay)
+                self.app.kafka_refusal = await refusal(self.app.settings)
+                reason = self.app.kafka_refusal or str(error)
+                log.warning("waiting_for_kafka", error=reason, retry_seconds=delay)
             else:
+                self.app.kafka_refusal = None
                 return
             await self.sleep(delay)
             delay = min(delay * 2, LONGEST_RETRY_SECONDS)
 
     async def _prepare(self) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.app.bootstrap_servers, client_id=self.app.conf.id)
-        try:
-            await admin.start()
+        async with self.app.admin() as admin:
             self.app.partition_counts = await prepare(admin, self.app.catalogue_plan())
-        finally:
-            await admin.close()
 
 
 class BridgeBoot(BootStrategy):
@@ -75,4 +75,5 @@ class BridgeBoot(BootStrategy):
             self.kafka_conductor(),
             self.tables(),
             self.app.inner_services,
+            [Watchdog(self.app, beacon=self.app.beacon, loop=self.app.loop)],
         )

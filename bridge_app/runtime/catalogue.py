@@ -1,16 +1,18 @@
 """Topics are created and checked before anything consumes.
 
 What is missing is created; what exists is taken with the partition count it has. Nothing is ever altered or deleted. A
-changelog that has another partition count than its sources, or sources that differ from each other, would route a key
-to two owners: the start ends with the topic's name and the cure.
+changelog that has another partition count than its sources, or co-partitioned topics that differ from each other, would
+route a key to two owners: the start ends with the topic's name and the cure.
 """
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from bridge_app.errors import StateMismatch
 from bridge_app.topics import Topic
@@ -20,6 +22,11 @@ log = structlog.get_logger(__name__)
 MIB = 1024 * 1024
 RECORD_BYTES = 2 * MIB
 DEAD_LETTER_BYTES = 4 * MIB
+#: How long the broker may take to create all of them.
+CREATE_MS = 60_000
+#: How often, and how many seconds apart, it is asked whether they are there.
+LOOKS = 50
+LOOK_SECONDS = 0.1
 
 
 class ChangelogSpec(NamedTuple):
@@ -30,23 +37,48 @@ class ChangelogSpec(NamedTuple):
 
 
 class CataloguePlan(NamedTuple):
-    """What should exist: topics by their name on the broker, and changelogs."""
+    """What should exist, all as named on the broker: topics, changelogs, and which topics are read side by side.
+
+    `letters` gives the topic of each dead-letter topic.
+    """
 
     topics: Mapping[str, Topic]
     changelogs: tuple[ChangelogSpec, ...]
     partitions: int
     replication_factor: int
+    co_partitioned: tuple[tuple[str, ...], ...] = ()
+    letters: Mapping[str, str] = MappingProxyType({})
 
 
-def new_topic(name: str, topic: Topic, plan: CataloguePlan) -> NewTopic:
+def planned_partitions(plan: CataloguePlan, found: Mapping[str, int]) -> dict[str, int]:
+    """Return how many partitions each missing topic gets, given the counts of those that exist.
+
+    A dead-letter topic gets as many as its topic has, and a topic that is read side by side with others as many as the
+    first of them that exists.
+    """
+    beside = {name: group for group in plan.co_partitioned for name in group}
+
+    def count(name: str) -> int:
+        if name in found:
+            return found[name]
+        if name in plan.letters:
+            return count(plan.letters[name])
+        others = (found[other] for other in beside.get(name, ()) if other in found)
+        topic = plan.topics.get(name)
+        return next(others, (topic and topic.partitions) or plan.partitions)
+
+    return {name: count(name) for name in plan.topics if name not in found}
+
+
+def new_topic(name: str, topic: Topic, partitions: int, replication_factor: int) -> NewTopic:
     """Return the order to create a catalogue topic."""
     config = {
-        "cleanup.policy": "compact" if topic.compacted else "delete",
-        "max.message.bytes": str(RECORD_BYTES if topic.dead_letters else DEAD_LETTER_BYTES),
+        "cleanup.policy": topic.cleanup_policy,
+        "max.message.bytes": str(RECORD_BYTES if topic.letters_of is None else DEAD_LETTER_BYTES),
     }
     if topic.retention is not None:
         config["retention.ms"] = str(topic.retention * 1000)
-    return NewTopic(name, topic.partitions or plan.partitions, plan.replication_factor, topic_configs=config)
+    return NewTopic(name, partitions, replication_factor, topic_configs=config)
 
 
 def new_changelog(changelog: ChangelogSpec, partitions: int, plan: CataloguePlan) -> NewTopic:
@@ -55,19 +87,19 @@ def new_changelog(changelog: ChangelogSpec, partitions: int, plan: CataloguePlan
     return NewTopic(changelog.name, partitions, plan.replication_factor, topic_configs=config)
 
 
-def source_partitions(changelog: ChangelogSpec, counts: Mapping[str, int]) -> int:
-    """Return the partition count of a table's sources.
+def equal_partitions(names: Iterable[str], counts: Mapping[str, int]) -> int:
+    """Return the partition count of topics that must have the same.
 
     Raises:
         StateMismatch: they differ.
     """
-    found = {source: counts[source] for source in changelog.sources}
-    expected = found[changelog.sources[0]]
-    for source, count in found.items():
-        if count != expected:
+    first, *others = names
+    expected = counts[first]
+    for name in others:
+        if counts[name] != expected:
             raise StateMismatch(
-                f"topic {source} has {count} partitions, expected {expected} as {changelog.sources[0]} has: topics of "
-                "one table must have the same number; recreate it with that number of partitions"
+                f"topic {name} has {counts[name]} partitions, expected {expected} as {first} has: they are read side "
+                "by side and must have the same number; recreate it with that number of partitions"
             )
     return expected
 
@@ -82,13 +114,13 @@ async def prepare(admin: AIOKafkaAdminClient, plan: CataloguePlan) -> dict[str, 
         StateMismatch: partition counts contradict each other.
         KafkaError: the broker is away or refuses.
     """
-    counts = await partition_counts(admin, plan.topics)
-    await _create(admin, [new_topic(name, topic, plan) for name, topic in plan.topics.items() if name not in counts])
-    counts = await partition_counts(admin, plan.topics)
+    counts = await create_topics(admin, plan)
+    for group in plan.co_partitioned:
+        equal_partitions(group, counts)
     changelogs = await partition_counts(admin, [changelog.name for changelog in plan.changelogs])
     missing = []
     for changelog in plan.changelogs:
-        expected = source_partitions(changelog, counts)
+        expected = equal_partitions(changelog.sources, counts)
         found = changelogs.get(changelog.name)
         if found is None:
             missing.append(new_changelog(changelog, expected, plan))
@@ -99,6 +131,35 @@ async def prepare(admin: AIOKafkaAdminClient, plan: CataloguePlan) -> dict[str, 
             )
     await _create(admin, missing)
     return counts
+
+
+async def create_topics(admin: AIOKafkaAdminClient, plan: CataloguePlan) -> dict[str, int]:
+    """Create the topics of a plan that are missing, in one request; changelogs are left alone.
+
+    Returns:
+        The partition count of every topic of the plan.
+
+    Raises:
+        KafkaError: the broker is away or refuses; `UnknownTopicOrPartitionError` when it does not show all of them yet.
+    """
+    counts = await partition_counts(admin, plan.topics)
+    missing = planned_partitions(plan, counts)
+    if missing:
+        factor = plan.replication_factor
+        await _create(admin, [new_topic(name, plan.topics[name], count, factor) for name, count in missing.items()])
+        counts = await _shown(admin, plan.topics)
+    return counts
+
+
+async def _shown(admin: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, int]:
+    """Return the partition count of each topic; a broker knows of new ones a moment after it has created them."""
+    for _ in range(LOOKS):
+        counts = await partition_counts(admin, names)
+        unseen = [name for name in names if name not in counts]
+        if not unseen:
+            return counts
+        await asyncio.sleep(LOOK_SECONDS)
+    raise UnknownTopicOrPartitionError(f"created, but not there yet: {', '.join(unseen[:3])}")
 
 
 async def partition_counts(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
@@ -112,7 +173,7 @@ async def partition_counts(admin: AIOKafkaAdminClient, names: Iterable[str]) -> 
 async def _create(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:
     if not topics:
         return
-    response = await admin.create_topics(topics)
+    response = await admin.create_topics(topics, timeout_ms=CREATE_MS)
     for name, code, *_rest in response.topic_errors:
         if code not in (0, TopicAlreadyExistsError.errno):  # another worker may have been first
             raise for_code(code)(f"cannot create topic {name}")

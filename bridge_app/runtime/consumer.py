@@ -18,7 +18,7 @@ from faust.types import TP
 
 from bridge_app.errors import Fenced
 from bridge_app.events.record import Record
-from bridge_app.runtime.batches import new_batch
+from bridge_app.runtime.batches import BatchMessage, new_batch
 from bridge_app.runtime.books import Books
 from bridge_app.runtime.producer import BatchProducer
 
@@ -31,6 +31,8 @@ MAX_BATCH_RECORDS = 2000
 #: a partition away with sends in flight would corrupt its changelog.
 SETTLE_SECONDS = 10.0
 COMMIT_SECONDS = 10.0
+#: In a crash the consumer may have left the group already; nobody would answer, and the records come again anyway.
+CRASH_COMMIT_SECONDS = 1.0
 PARK_SECONDS = 5.0
 #: The longest wait for records while a lane holds partitions back.
 HELD_FETCH_SECONDS = 0.02
@@ -71,6 +73,14 @@ class BatchConsumer(driver.Consumer):
         self._unacked_messages.discard(message)
         return True
 
+    def acknowledge_before(self, message: BatchMessage, offset: int) -> None:
+        """Mark as done what comes before an offset inside a message; the rest is not, and comes again.
+
+        A message that several agents read stays as it is: the others have their own say, and all of it comes again.
+        """
+        if message.refcount == 1:
+            self.books.part(message, offset)
+
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         return iter([tp for tp in self.books.committable() if topics is None or tp in topics or tp.topic in topics])
 
@@ -98,7 +108,8 @@ class BatchConsumer(driver.Consumer):
                 await self.wait(cast(Any, self.can_resume_flow))
             finally:
                 self._parked.clear()
-        active = self._get_active_partitions()
+        stopped = self.app.guard.stopped
+        active = {tp for tp in self._get_active_partitions() if tp.topic not in stopped}
         if not active:
             await self.sleep(0.05)
             return {}, active
@@ -141,6 +152,20 @@ class BatchConsumer(driver.Consumer):
                 else:
                     yield tp, message
 
+    async def read_again(self, topic: str) -> None:
+        """Read a topic that had stopped from its committed offsets on, for as long as this worker has its partitions.
+
+        Nothing of it is fetched while this runs, so nothing can come between.
+        """
+        own = [tp for tp in self.assignment() if tp.topic == topic]
+        self.books.forget_delivered(own)
+        earliest = await self.earliest_offsets(*own) if own else {}
+        for tp, offset in ((TP(tp.topic, tp.partition), offset) for tp, offset in earliest.items()):
+            offset = max(offset, self.books.confirmed(tp) or 0)
+            await self._seek(tp, offset)
+            self._read_offset[tp] = offset
+        self._buffered_partitions.difference_update(own)
+
     # -- rebalance
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -151,14 +176,21 @@ class BatchConsumer(driver.Consumer):
         self.books.forget_delivered()
 
     async def wait_empty(self) -> None:
-        """Finish the steps in progress, leave what is queued, commit. Called at revocation and at shutdown."""
+        """Finish the steps in progress, leave what is queued, commit. Called at revocation and at shutdown.
+
+        At shutdown a step that hangs does not keep the others from being committed; then it is waited for, until the
+        time to stop is over.
+        """
         self._halt()
-        await self._settle()
+        settled = await self._settle()
         self._unacked_messages.clear()
         try:
-            await asyncio.wait_for(self.commit(), COMMIT_SECONDS)
+            await asyncio.wait_for(self.commit(), CRASH_COMMIT_SECONDS if self.app.crashed else COMMIT_SECONDS)
         except TimeoutError:
             self.log.warning("a commit timed out: what it covers is read again")
+        if not settled:
+            self.log.error("a step hangs: the worker ends when its time to stop is over")
+            await self._settled()
 
     def _halt(self) -> None:
         self.stop_flow()
@@ -168,12 +200,21 @@ class BatchConsumer(driver.Consumer):
         for lanes in self.app.lanes:
             lanes.close()
 
-    async def _settle(self) -> None:
-        steps = [lanes.settled() for lanes in self.app.lanes]
+    async def _settle(self) -> bool:
+        """Wait, within bounds, for the steps in progress; return False when one goes on while the worker stops."""
+        stopping = self.app.stopping
+        grace = self.app.settings.shutdown_grace_seconds
+        limit = min(SETTLE_SECONDS, grace / 3) if stopping else SETTLE_SECONDS
         try:
-            await asyncio.wait_for(asyncio.gather(*steps), SETTLE_SECONDS)
+            await asyncio.wait_for(self._settled(), limit)
         except TimeoutError:
+            if stopping:
+                return False
             await self.app.crash(Fenced(f"a step took longer than {SETTLE_SECONDS} s while partitions were taken away"))
+        return True
+
+    async def _settled(self) -> None:
+        await asyncio.gather(*(lanes.settled() for lanes in self.app.lanes))
 
     async def park(self) -> None:
         """Stop delivery and wait until no fetch is in progress; queues and books are empty afterwards."""

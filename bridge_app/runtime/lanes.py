@@ -19,6 +19,7 @@ from faust.types import TP, EventT
 
 from bridge_app.errors import Fenced
 from bridge_app.events.record import Record
+from bridge_app.runtime.alarms import Alarm
 from bridge_app.runtime.batches import BatchMessage
 
 if TYPE_CHECKING:
@@ -32,12 +33,13 @@ MAX_STEP_RECORDS = 5000
 MAX_QUEUED_RECORDS = 4096
 
 BatchEvent = EventT[list[Record]]
-Step = Callable[[BatchMessage, list[Record]], Awaitable[None]]
+Step = Callable[[BatchMessage, list[Record]], Awaitable[int | None]]
 
 
 class Lanes:
     """The lanes of one agent. `step(message, records)` handles records of one topic-partition; `message` is the last
-    batch they came in. When it returns, all of them took effect; when it raises, the worker stops and they come again.
+    batch they came in. When it returns, all of them took effect, or, if it returns an offset, those before that one,
+    and the topic has stopped; when it raises, the worker stops and they come again.
     """
 
     def __init__(self, app: "BridgeApp", name: str, step: Step) -> None:
@@ -76,7 +78,7 @@ class Lanes:
 
     def _add(self, event: BatchEvent) -> None:
         message = event.message
-        if message.generation_id != self._generation:
+        if message.generation_id != self._generation or message.topic in self._app.guard.stopped:
             self._forget(event)
             return
         partition = message.partition
@@ -98,9 +100,10 @@ class Lanes:
             while queue:
                 events, records = self._take(partition, queue)
                 message = cast(BatchMessage, events[-1].message)
-                await self._step(message, records)
-                for event in events:
-                    event.ack()
+                stopped_at: int | None = records[0].offset
+                if message.topic not in self._app.guard.stopped:
+                    stopped_at = await self._step(message, records)
+                self._done(events, stopped_at)
                 if self._queued[partition] <= MAX_QUEUED_RECORDS // 2:
                     self._release(partition)
         except Exception as error:  # whatever a step raises, the worker must stop without acknowledging the batch
@@ -112,14 +115,17 @@ class Lanes:
             del self._tasks[partition]
 
     def _alarm(self, error: Exception) -> None:
-        self._app.alarms.raise_(
-            f"agent.{self._name}",
-            "agent_stopped",
-            f"{self._name} stopped: {type(error).__name__}: {error}",
-            impact="The worker ends; what it had not acknowledged is read again by the next one.",
-            actions=["Start the worker again; if the error comes back, the log names topic, partition and defect"],
-            context={"agent": self._name},
-        )
+        message = f"{self._name} stopped, and the worker with it: {type(error).__name__}: {error}"
+        self._app.alarm(Alarm("AGENT_STOPPED", message, {"agent": self._name}))
+
+    def _done(self, events: list[BatchEvent], stopped_at: int | None) -> None:
+        """Acknowledge what took effect: all, or what comes before the offset at which the topic stopped."""
+        for event in events:
+            if stopped_at is None or event.message.offset < stopped_at:
+                event.ack()
+            else:
+                self._app.consumer.acknowledge_before(cast(BatchMessage, event.message), stopped_at)
+                self._forget(event)
 
     def _release(self, partition: int) -> None:
         """Fetch again what was held, of every topic: the lane may be done with one long before it drains."""

@@ -7,6 +7,10 @@ import sys
 
 import faust
 
+#: Exit codes of the watchdogs (resilience §9): commits stand still, the event loop is blocked.
+STALLED = 70
+LOOP_DEAD = 71
+
 
 def end(code: int) -> None:
     """End the process at once; all state is safe at any moment."""

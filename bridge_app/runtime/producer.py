@@ -6,13 +6,13 @@ Stock Faust puts changelog records into a buffer, logs a failed send and commits
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import murmur2
 from faust.transport.drivers import aiokafka as driver
 
@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
+#: A send that takes so long is reason to look whether the topic is still there.
+LOOK_SECONDS = 2.0
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -73,8 +75,9 @@ class BatchProducer(driver.Producer):
     ) -> int:
         """Send records to one partition, in order, and wait until the broker has acknowledged all of them.
 
-        Retriable failures are tried again without limit, from 0.1 s doubling to 5 s. `allowed` is called before each
-        try and raises when nothing may be written any more, `retried` when a failure is going to be tried again.
+        Retriable failures are tried again without limit, from 0.1 s doubling to 5 s; a topic of the catalogue that was
+        deleted is created anew. `allowed` is called before each try and raises when nothing may be written any more,
+        `retried` when a failure is going to be tried again.
 
         Returns:
             The offset of the last record.
@@ -87,7 +90,7 @@ class BatchProducer(driver.Producer):
         while True:
             allowed()
             try:
-                return await self._produce_once(topic, partition, pending)
+                return await self._while_topic_exists(topic, self._produce_once(topic, partition, pending))
             except KafkaError as error:
                 if not error.retriable:
                     raise
@@ -111,6 +114,34 @@ class BatchProducer(driver.Producer):
         last: int = acknowledged[-1].offset + in_last - 1
         return last
 
+    async def _while_topic_exists(self, topic: str, sending: Coroutine[Any, Any, int]) -> int:
+        """Wait for a send; see to it meanwhile that its topic is there."""
+        task = asyncio.create_task(sending)
+        try:
+            while not (await asyncio.wait({task}, timeout=LOOK_SECONDS))[0]:
+                await self._restore(topic)
+            return task.result()
+        finally:
+            task.cancel()
+
+    async def _restore(self, topic: str) -> None:
+        """Create the topics of the catalogue again that the broker, according to the client, no longer has."""
+        if self._ensure_producer().client.cluster.partitions_for_topic(topic):
+            return
+        log.warning("topic_missing", topic=topic)
+        try:
+            await cast("BridgeApp", self.app).restore_topics()
+        except (KafkaError, OSError) as error:
+            log.warning("topic_not_restored", topic=topic, error=repr(error))
+
+    async def _partition_count(self, topic: str) -> int:
+        client = self._ensure_producer()
+        while True:
+            try:
+                return len(await asyncio.wait_for(client.partitions_for(topic), LOOK_SECONDS))
+            except (TimeoutError, UnknownTopicOrPartitionError):
+                await self._restore(topic)
+
     async def produce_keyed(
         self,
         sends: Iterable[tuple[str, Send]],
@@ -123,7 +154,7 @@ class BatchProducer(driver.Producer):
         counts: dict[str, int] = {}
         for topic, send in sends:
             if topic not in counts:
-                counts[topic] = len(await self._ensure_producer().partitions_for(topic))
+                counts[topic] = await self._partition_count(topic)
             by_partition[topic, partition_of(send.key, counts[topic])].append(send)
         await asyncio.gather(
             *(

@@ -30,6 +30,7 @@ from bridge_app.errors import PoisonRecord
 from bridge_app.events.envelope import Derived, derive, encode
 from bridge_app.events.record import Record
 from bridge_app.runtime.agent_meter import AgentMeter
+from bridge_app.runtime.alarms import Alarm
 from bridge_app.runtime.batches import BatchMessage, raw_batches
 from bridge_app.runtime.due import DueIndex
 from bridge_app.runtime.lanes import Lanes
@@ -73,7 +74,8 @@ class StepAgent(Generic[S, E]):
     `topics` are catalogue names, co-partitioned when there is a table. Without a table the step sees None as state and
     returns None. A record that the step refuses with `PoisonRecord` goes to the topic's dead letters; so does one that
     `decode` refuses, but where the database adapter reads the topic (`adapter_reads`), those are counted here and
-    dead-lettered by it. `decided` is told how long points 1 to 3 of a step took, in seconds.
+    dead-lettered by it. Either way they count for the topic's limit: above it the topic stops (`guard`). `decided` is
+    told how long points 1 to 3 of a step took, in seconds.
     """
 
     def __init__(
@@ -110,25 +112,45 @@ class StepAgent(Generic[S, E]):
     async def _consume(self, stream: StreamT[list[Record]]) -> None:
         await self._lanes.run(cast("faust.Stream[list[Record]]", stream))
 
-    async def _run_step(self, message: BatchMessage, records: list[Record]) -> None:
+    async def _run_step(self, message: BatchMessage, records: list[Record]) -> int | None:
         def allowed() -> None:
             self.app.fence.check(message.generation)
 
         monotonic, counts, meter = self.app.clock.monotonic, self.counts, self._meter
         started, applied, skipped = monotonic(), counts.applied, counts.skipped
         work = _Work(self, message)
-        for record in records:
-            work.take(record)
+        stopped_at = next((record.offset for record in records if not work.take(record)), None)
         applied, skipped = counts.applied - applied, counts.skipped - skipped
         self._decided(monotonic() - started)
         if work.outgoing:
             await self.app.batch_producer.produce_keyed(work.outgoing, allowed=allowed, retried=meter.retried)
         if self.table is not None and (work.rows or work.outgoing):
-            await self.table.write(message, work.rows, records[-1].offset, allowed=allowed, retried=meter.retried)
+            last = records[-1].offset if stopped_at is None else stopped_at - 1
+            await self.table.write(message, work.rows, last, allowed=allowed, retried=meter.retried)
         counts.derived += len(work.outgoing)
         meter.events(applied, skipped)
         meter.dead_lettered(work.letters)
         meter.batch(len(records), monotonic() - started)
+        if stopped_at is not None:
+            self._tell_of_stop(message.topic)
+        return stopped_at
+
+    def _tell_of_stop(self, topic: str) -> None:
+        _, error = self.app.guard.stopped[topic]
+        log.critical("topic_stopped", agent=self.name, topic=topic, error=error)
+        message = f"{self.name} stopped topic {topic}: too many records cannot be handled; the last: {error}"
+        self.app.alarm(Alarm("TOPIC_STOPPED", message, {"agent": self.name, "topic": topic}))
+
+    async def resume(self, topic: str) -> bool:
+        """Read a stopped topic again, from the record at which it stopped; return whether it had stopped.
+
+        `topic` is named as on the broker. Its bad records are counted anew, and so may stop it again.
+        """
+        if topic not in self.app.guard.stopped:
+            return False
+        await self.app.consumer.read_again(topic)
+        log.info("topic_resumed", agent=self.name, topic=topic)
+        return self.app.guard.resume(topic)
 
     def due_index(self, message: BatchMessage) -> DueIndex:
         """Return the deadlines of a partition, made anew from the table for each generation."""
@@ -159,25 +181,30 @@ class _Work(Generic[S, E]):
         self._applied = -1 if table is None else table.watermarks(message.partition).get(message.topic, -1)
         self._due = agent.due_index(message) if agent.timers else None
 
-    def take(self, record: Record) -> None:
-        """Decode one record and apply it, unless it was applied before."""
+    def take(self, record: Record) -> bool:
+        """Decode one record and apply it, unless it was applied before.
+
+        Returns:
+            False when the topic stops at this record, which then had no effect.
+        """
         agent = self._agent
         if record.offset <= self._applied:
             agent.counts.skipped += 1
-            return
+            return True
         try:
             event = agent.decode(record)
         except PoisonRecord as error:
-            self._set_aside(record, error, with_letter=not agent.adapter_reads)
-            return
+            return self._set_aside(record, error, with_letter=not agent.adapter_reads)
         try:
             now = agent.timers.tick_us(event) if agent.timers else None
-            if now is None:
-                self._apply(record, event)
-            else:
+            if now is not None:
                 self._tick(now, record.offset)
+                return True
+            self._apply(record, event)
         except PoisonRecord as error:
-            self._set_aside(record, error, with_letter=True)
+            return self._set_aside(record, error, with_letter=True)
+        agent.app.guard.good(agent.name, self._topic)
+        return True
 
     def _apply(self, record: Record, event: E) -> None:
         key = record.key
@@ -237,8 +264,11 @@ class _Work(Generic[S, E]):
             timestamp_ms = min(out.timestamp_ms, self._now_us // 1000)
             self.outgoing.append((out.topic, Send(out.key, out.value, timestamp_ms, out.headers)))
 
-    def _set_aside(self, record: Record, error: PoisonRecord, *, with_letter: bool) -> None:
+    def _set_aside(self, record: Record, error: PoisonRecord, *, with_letter: bool) -> bool:
+        """Count a bad record, and dead-letter it if asked to; return False when its topic stops here instead."""
         agent = self._agent
+        if agent.app.guard.bad(agent.name, self._topic, str(error)):
+            return False
         agent.counts.poison += 1
         agent.counts.last_error = str(error)
         log.warning(
@@ -250,6 +280,7 @@ class _Work(Generic[S, E]):
             letter = dead_letter(record, failure, agent.app.identity, agent.app.settings.kafka_dlq_suffix)
             self.outgoing.append((letter.topic, Send(letter.key, letter.value, letter.timestamp_ms, letter.headers)))
             self.letters.append(error.error_type)
+        return True
 
 
 def _text(key: bytes) -> str:

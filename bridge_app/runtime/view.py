@@ -5,7 +5,7 @@ compacted topic or from some time ago, and says when it has caught up with what 
 outages of the broker; while Kafka is away it answers with what it has.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -28,12 +28,13 @@ class TopicTail(Service):
 
     `since_seconds` None reads from the beginning, else from that many seconds ago by the records' times. A record may
     come again after a reconnection: `apply` must be idempotent. An exception of `apply` stops the worker.
+    `client_options` are those of `kafka_clients`.
     """
 
     def __init__(
         self,
         *,
-        bootstrap_servers: str,
+        client_options: Mapping[str, Any],
         topic: str,
         apply: Callable[[Record], None],
         clock: Clock,
@@ -42,7 +43,7 @@ class TopicTail(Service):
     ) -> None:
         super().__init__(**kwargs)
         self.topic = topic
-        self._servers = bootstrap_servers
+        self._client_options = client_options
         self._apply = apply
         self._clock = clock
         self._since_seconds = since_seconds
@@ -68,7 +69,7 @@ class TopicTail(Service):
     async def _tail_once(self) -> None:
         consumer = AIOKafkaConsumer(
             self.topic,
-            bootstrap_servers=self._servers,
+            **self._client_options,
             group_id=None,  # the client then assigns every partition, also those that are added later
             enable_auto_commit=False,
             auto_offset_reset="earliest",

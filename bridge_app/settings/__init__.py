@@ -20,6 +20,7 @@ from bridge_app.settings.general import Authentication, General, Http, Outbox
 from bridge_app.settings.kafka import Adapter, Kafka
 from bridge_app.settings.stores import Consul, Postgres
 from bridge_app.settings.variables import Variable, read, variables_of
+from bridge_app.topics import NODE_HEARTBEAT, NODE_INTROSPECTION, REGISTRY_REQUEST_INTROSPECTION
 
 LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
 
@@ -87,8 +88,17 @@ class Settings(
             )
 
     def topic(self, name: str) -> str:
-        """Return the broker's name of a catalogue topic."""
-        return f"{self.kafka_topic_prefix}{name}"
+        """Return the broker's name of a catalogue topic, or of the dead-letter topic of one.
+
+        The prefix comes first, but the names that the node topics' own variables give are taken as they are.
+        """
+        base = name.removesuffix(self.kafka_dlq_suffix)
+        given = {
+            NODE_INTROSPECTION.name: self.kafka_introspection_topic,
+            NODE_HEARTBEAT.name: self.kafka_heartbeat_topic,
+            REGISTRY_REQUEST_INTROSPECTION.name: self.kafka_registry_request_topic,
+        }.get(base)
+        return given + name[len(base) :] if given else f"{self.kafka_topic_prefix}{name}"
 
     @property
     def app_id(self) -> str:

@@ -13,6 +13,7 @@ from bridge_app.events.envelope import Event, Identity
 from bridge_app.web.answers import Answers
 from bridge_app.web.bodies import read_json
 from bridge_app.web.context import RequestContext, context_of
+from bridge_app.web.meter import BUFFERED, VALIDATED, note_hook
 from bridge_app.web.queries import flag
 from bridge_app.web.views import View
 
@@ -56,13 +57,15 @@ class HookReceiver:
         dry_run = flag(request, "dry_run")
         body = await read_json(request)
         _adopt_correlation(context, body)
+        note = note_hook(request, route, body)
         event = accept(route, body, self._arrival(context))
         is_published = not dry_run and await self._publish([(route.topic, event)])
-        status = "validated" if dry_run else "completed" if is_published else "buffered"
+        if not is_published:
+            note.status = VALIDATED if dry_run else BUFFERED
         data = {
             "hook_id": None if dry_run else hook_id(event.event_id),
             "correlation_id": event.correlation_id,
-            "processing_status": status,
+            "processing_status": "completed" if is_published else note.status,
             "event_published": is_published,
             "intelligence_analysis": self._analysis(event),
             "processing_time_ms": self._answers.elapsed_ms(context),

@@ -7,23 +7,36 @@ LAB_RAISE_AT       number of the event at which the step raises (none)
 LAB_STATE_VERSION  schema version of the table's state (1)
 LAB_KILL_AT        phase of a step at which the process is killed, see `kill_points` (none)
 LAB_KILL_STEP      at which time the phase is reached (1)
+LAB_LOOP_DEAD      how long the event loop may be blocked, in seconds (45)
+LAB_BLOCK_COMMITS  number of a partition that is never committed (none)
+LAB_HANG_AT        number of the event at which the step hangs (none)
+LAB_RESUME         if set, a topic that has stopped is resumed a moment later, as an operator would
 """
 
+import asyncio
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import orjson
 import structlog
+from faust.types import TP
 from mode import Service
 
 from bridge_app.events.envelope import Identity
+from bridge_app.events.record import Record
 from bridge_app.runtime.app import BridgeApp
+from bridge_app.runtime.batches import BatchMessage
+from bridge_app.runtime.consumer import BatchConsumer
+from bridge_app.runtime.loop_watch import LoopLimits
 from bridge_app.runtime.step_agent import AnyStepAgent
 from bridge_app.settings import Settings
-from bridge_app.topics import Topic, dead_letter_topic
+from bridge_app.topics import Topic
 from tests.lab import kill_points
+
+log = structlog.get_logger(__name__)
 
 TOPICS = os.environ.get("LAB_TOPICS", "lab.in").split(",")
 DERIVED = "lab.out"
@@ -40,21 +53,52 @@ def new_app() -> BridgeApp:
         settings,
         Identity("lab", "0", settings.instance_id, settings.node_id, settings.environment),
         session_timeout=float(os.environ.get("LAB_SESSION", "6")),
+        loop_limits=LoopLimits(dead=float(os.environ.get("LAB_LOOP_DEAD", "45"))),
         web_enabled=False,
         broker_client_id=settings.instance_id,
     )
-    app.catalogue += [Topic(name, None) for name in [*TOPICS, DERIVED]]
-    app.catalogue += [dead_letter_topic(Topic(name, None)) for name in TOPICS]
+    app.declare([*(Topic(name, None) for name in TOPICS), Topic(DERIVED, None, dead_letters=False)])
     app.inner_services.append(Report(app))
     return app
 
 
 def observe(agent: AnyStepAgent) -> None:
-    """Install the kill point that the environment asks for."""
+    """Install what the environment asks for: kill point, blocked commits, a hung step, whoever resumes topics."""
+    if "LAB_BLOCK_COMMITS" in os.environ:
+        block_commits(int(os.environ["LAB_BLOCK_COMMITS"]))
+    if "LAB_HANG_AT" in os.environ:
+        hang(agent, int(os.environ["LAB_HANG_AT"]))
+    if "LAB_RESUME" in os.environ:
+        agent.app.inner_services.append(Operator(agent))
     phase = os.environ.get("LAB_KILL_AT")
     if phase:
         assert agent.table is not None
         kill_points.install(agent.table, phase, int(os.environ.get("LAB_KILL_STEP", "1")))
+
+
+def block_commits(partition: int) -> None:
+    """Keep the offsets of a partition from the broker, as a defect of the consumer would."""
+    commit = BatchConsumer._commit
+
+    async def without(self: BatchConsumer, offsets: Mapping[TP, int]) -> bool:
+        passed_on = {tp: offset for tp, offset in offsets.items() if tp.partition != partition}
+        return await commit(self, passed_on) if passed_on else True
+
+    BatchConsumer._commit = without  # type: ignore[method-assign]
+
+
+def hang(agent: AnyStepAgent, number: int) -> None:
+    """Let a step with this event never end, as a call without a timeout would."""
+    lanes = agent._lanes
+    step = lanes._step
+
+    async def hanging(message: BatchMessage, records: list[Record]) -> int | None:
+        if any(orjson.loads(record.value or b"[0,null]")[1] == number for record in records):
+            log.warning("step_hangs")
+            await asyncio.Event().wait()
+        return await step(message, records)
+
+    lanes._step = hanging
 
 
 def work(number: int) -> None:
@@ -63,6 +107,21 @@ def work(number: int) -> None:
         raise RuntimeError(f"told to raise at {number}")
     if STEP_SECONDS:
         time.sleep(STEP_SECONDS)
+
+
+class Operator(Service):
+    """Resume topics that have stopped."""
+
+    def __init__(self, agent: AnyStepAgent, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.agent = agent
+
+    @Service.task
+    async def _resume(self) -> None:
+        while not self.should_stop:
+            await self.sleep(0.5)
+            for topic in list(self.agent.app.guard.stopped):
+                await self.agent.resume(topic)
 
 
 class Report(Service):

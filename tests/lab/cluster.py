@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import GroupCoordinatorNotAvailableError, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.group import LeaveGroupRequest
@@ -52,6 +52,26 @@ class Cluster:
         if described["error_code"] == UnknownTopicOrPartitionError.errno:
             return []
         return [TopicPartition(topic, partition["partition"]) for partition in described["partitions"]]
+
+    async def send(self, topic: str, key: bytes | None, *values: bytes | None) -> None:
+        """Send records of one key; all are acknowledged."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.servers)
+        await producer.start()
+        try:
+            for value in values:
+                await producer.send_and_wait(topic, value, key=key)
+        finally:
+            await producer.stop()
+
+    async def send_transaction(self, topic: str, key: bytes, value: bytes) -> None:
+        """Send one record in a transaction, which leaves a mark behind it."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.servers, transactional_id=f"{topic}-lab")
+        await producer.start()
+        try:
+            async with producer.transaction():
+                await producer.send_and_wait(topic, value, key=key)
+        finally:
+            await producer.stop()
 
     async def read(self, topic: str) -> list[Any]:
         """Return every record of a topic, partition by partition, up to its present end; none without the topic."""

@@ -86,10 +86,10 @@ class Worker:
         shutil.rmtree(self.data_folder)
 
     def freeze(self) -> None:
-        self._signal(signal.SIGSTOP)
+        self.tell(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
+        self.tell(signal.SIGCONT)
 
     async def exit_code(self, *, seconds: float = 30.0) -> int:
         """Return the exit code when the process has ended, negative for a signal."""
@@ -100,12 +100,12 @@ class Worker:
 
     async def terminate(self, *, seconds: float = 30.0) -> int:
         """Ask it to end (SIGTERM); return its exit code."""
-        self._signal(signal.SIGTERM)
+        self.tell(signal.SIGTERM)
         return await self.exit_code(seconds=seconds)
 
     async def kill(self) -> None:
         """kill -9."""
-        self._signal(signal.SIGKILL)
+        self.tell(signal.SIGKILL)
         assert await self.exit_code() == -signal.SIGKILL
 
     def destroy(self) -> None:
@@ -114,6 +114,7 @@ class Worker:
             self._process.kill()
             self._process.wait()
 
-    def _signal(self, number: signal.Signals) -> None:
+    def tell(self, number: signal.Signals) -> None:
+        """Send a signal."""
         assert self._process is not None
         os.kill(self._process.pid, number)

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from bridge_app.domain.database_adapter.letters import Failure, read_letter
-from bridge_app.domain.database_adapter.limit import DeadLetterLimit
 from bridge_app.domain.database_adapter.records import Entry, read_event, read_untyped_event
 from bridge_app.domain.database_adapter.subscription import Subscription
+from bridge_app.domain.dead_letter_limit import DeadLetterLimit
 from bridge_app.errors import PoisonRecord
 from bridge_app.events.record import Record
 
@@ -91,6 +91,8 @@ class Sorter:
     def _entry(self, record: Record) -> Entry:
         if self._subscription.is_dead_letters(record.topic):
             return read_letter(record, self._suffix)
+        if record.value is None and self._subscription.is_compacted(record.topic):
+            return Entry(record)  # a tombstone leaves no rows
         if self._subscription.is_extra(record.topic):
             return read_untyped_event(record)
         return read_event(record)

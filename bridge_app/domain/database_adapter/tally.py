@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from bridge_app.domain.database_adapter.fold import Rows
+
 
 class Status(StrEnum):
     """RECOVERING has no partitions yet, WAITING waits for Postgres, STOPPED needs an operator."""
@@ -27,21 +29,30 @@ class Tally:
         self.last_batch_size = 0
         self.transactions = 0
         self.bisections = 0
+        self.retries = 0
         self.transient_errors = 0
         self.permanent_errors = 0
         self.last_error: str | None = None
 
-    def stored(self, events: int, inserted: Mapping[str, int]) -> None:
-        """Count one transaction: events in it, rows that are new by table."""
+    def stored(self, events: int, inserted: Mapping[str, int], rows: Rows) -> None:
+        """Count one transaction: events in it, rows that are new by table; `rows` is what it was given."""
         self.transactions += 1
         self.total_events += events
         self.duplicates_skipped += events - inserted.get("event_logs", 0)
         self.rows_by_table.update(inserted)
 
-    def batch_done(self, size: int) -> None:
-        """Count a batch that is committed; `size` in records."""
+    def batch_done(self, size: int, seconds: float) -> None:
+        """Count a batch that is committed; `size` in records, `seconds` since it was taken."""
         self.batches += 1
         self.last_batch_size = size
+
+    def bisected(self, times: int) -> None:
+        """Count how often a batch was split to find a refused row."""
+        self.bisections += times
+
+    def retried(self) -> None:
+        """Count a transaction that is going to be tried again, or dead letters that are sent again."""
+        self.retries += 1
 
     def failed(self, message: str, *, transient: bool) -> None:
         """Count an error of Postgres."""

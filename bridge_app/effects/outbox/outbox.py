@@ -42,7 +42,8 @@ class _Entry(NamedTuple):
 class Outbox:
     """What was accepted and Kafka does not have yet. `open` before use, `close` afterwards.
 
-    Records have the order in which `append` was called. `read` and `advance` are for one caller at a time.
+    Records have the order in which `append` was called. `read`, `advance` and `reject` are for one caller at a time,
+    which may run in another event loop than that of `open`; everything else may not.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Outbox:
         self._enough = asyncio.Event()
         self._waiting = asyncio.Event()
         self._is_closing = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._committer: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -76,6 +78,7 @@ class Outbox:
         Raises:
             SettingsError: the folder cannot be used.
         """
+        self._loop = asyncio.get_running_loop()
         try:
             loss = await self._in_thread(self._journal.open)
             await self.look_at_disk()
@@ -242,14 +245,19 @@ class Outbox:
         """
         path = await self._in_thread(self._journal.reject, stored, reason)
         await self._in_thread(self._journal.advance, stored.sequence)
-        self._condition.rejected(stored, reason, path)
-        self._settle()
+        self._soon(self._condition.rejected, stored, reason, path)
+        self._soon(self._settle)
 
     def _seen(self, window: Window) -> list[Stored]:
         if window.loss is not None:
-            self._condition.lost(window.loss)
-        self._settle()
+            self._soon(self._condition.lost, window.loss)
+        self._soon(self._settle)
         return window.records
+
+    def _soon(self, function: Callable[[*Ts], None], *arguments: *Ts) -> None:
+        """Call a function in the loop of the outbox: whoever reads may have another."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(function, *arguments)
 
     def _settle(self) -> None:
         if not self._journal.pending:

@@ -8,6 +8,7 @@ Killed or refused anywhere, it goes on at the first record that is not known to 
 acknowledgement was lost is sent again, as the same event.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import takewhile
 
@@ -52,10 +53,17 @@ class Replayer:
         self._next_at = 0.0
         self._read_ahead: list[Stored] = []
 
-    @property
-    def pause(self) -> float:
-        """For how many seconds the rate allows no further window."""
-        return max(0.0, self._next_at - self._clock.monotonic())
+    async def run(self, windows: int) -> int:
+        """Send up to so many windows, as fast as the rate allows, while records wait; return how many were sent.
+
+        Raises: as `step`.
+        """
+        for number in range(windows):
+            if not self._outbox.pending:
+                return number
+            await asyncio.sleep(max(0.0, self._next_at - self._clock.monotonic()))
+            await self.step()
+        return windows
 
     async def step(self) -> None:
         """Send one window and forget what was acknowledged of it, up to the first record that was not.

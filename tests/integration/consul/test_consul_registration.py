@@ -12,6 +12,7 @@ import pytest
 from bridge_app.effects.consul import ConsulRegistration
 from bridge_app.errors import ServiceUnavailable
 from bridge_app.settings import Settings
+from tests.lab.guards import new_breaker
 from tests.lab.waiting import eventually
 
 
@@ -62,7 +63,7 @@ async def agent(settings: Settings) -> AsyncIterator[Agent]:
 
 @asynccontextmanager
 async def running(settings: Settings, **options: Any) -> AsyncIterator[ConsulRegistration]:
-    registration = ConsulRegistration(settings, **options)
+    registration = ConsulRegistration(settings, new_breaker("consul"), **options)
     await registration.start()
     try:
         yield registration

@@ -21,6 +21,7 @@ from bridge_app.errors import ServiceUnavailable
 from bridge_app.events.envelope import Event, encode
 from bridge_app.settings import Settings
 from bridge_app.web.intelligence import list_patterns, show_pattern
+from tests.lab.guards import guarded
 from tests.lab.waiting import eventually
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -83,7 +84,7 @@ async def stored(settings: Settings) -> AsyncIterator[PatternHistory]:
         await eventually(postgres.ready.is_set, "the migrations")
         for offset, event in enumerate(EVENTS):
             await store.store(fold([read_event(record_of(event, offset))]))
-        yield PatternHistory(postgres, topic=TOPIC)
+        yield PatternHistory(guarded(postgres), topic=TOPIC)
     finally:
         store.close()
         await postgres.stop()
@@ -157,7 +158,7 @@ async def test_intelligence_21_long_windows_are_503_while_postgres_is_away(
     make_settings: Callable[..., Settings],
 ) -> None:
     postgres = Postgres(make_settings(POSTGRES_HOST="127.0.0.1", POSTGRES_PORT="1"))
-    history = PatternHistory(postgres, topic=TOPIC)
+    history = PatternHistory(guarded(postgres), topic=TOPIC)
     with pytest.raises(ServiceUnavailable):
         await list_patterns({"time_window": "48"}, PatternView(), history, NOW_US)
     assert (await list_patterns({"time_window": "24"}, PatternView(), history, NOW_US))["patterns"] == []

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from bridge_app.domain.database_adapter.failures import Kind, kind_of
 from bridge_app.domain.database_adapter.fold import fold
 from bridge_app.domain.database_adapter.letters import Failure
-from bridge_app.domain.database_adapter.limit import DeadLetterLimit
 from bridge_app.domain.database_adapter.offsets import committable
 from bridge_app.domain.database_adapter.plan import WritePlan
-from bridge_app.domain.database_adapter.records import read_event
+from bridge_app.domain.database_adapter.records import Entry, read_event
 from bridge_app.domain.database_adapter.sorting import Sorter
 from bridge_app.domain.database_adapter.subscription import Subscription
+from bridge_app.domain.dead_letter_limit import DeadLetterLimit
 from bridge_app.errors import PoisonRecord, SettingsError
 from bridge_app.settings import Settings
 
@@ -151,7 +151,7 @@ def test_limit_agrees_with_its_definition(marks: list[bool], share: float) -> No
 
 @pytest.fixture
 def sorter() -> Sorter:
-    return Sorter(Subscription("", ".dlq"), ".dlq", 0.5)
+    return Sorter(Subscription(str, ".dlq"), ".dlq", 0.5)
 
 
 def test_bad_records_do_not_stop_the_good_ones(sorter: Sorter, make_record: Callable[..., Any]) -> None:
@@ -170,6 +170,13 @@ def test_topic_over_its_limit_is_held_and_the_others_go_on(sorter: Sorter, make_
     assert [record.offset for record in work.held] == list(range(20, 31))
     assert [entry.record.topic for entry in work.entries] == ["hooks.tool_execution"]
     assert sorter.stopped == {"hooks.service_lifecycle": "NULL_VALUE: the value is null"}
+
+
+def test_a_null_value_on_a_compacted_topic_is_a_tombstone_that_leaves_no_rows(
+    sorter: Sorter, make_record: Callable[..., Any]
+) -> None:
+    tombstone = make_record(topic="registry.services", value=None)
+    assert sorter.sort([sorter.read(tombstone)], now_us=7) == ([Entry(tombstone)], [], [])
 
 
 def test_rejected_rows_count_for_the_limit(sorter: Sorter, make_record: Callable[..., Any]) -> None:
@@ -193,6 +200,11 @@ def test_dead_letter_that_postgres_refuses_makes_no_other_one(sorter: Sorter, ma
         ("p.hooks.service_lifecycle.dlq", True),
         ("p.intelligence.observations.dlq", True),
         ("p.intelligence.observations", False),
+        ("p.workflow.ticks", False),
+        ("p.workflow.ticks.dlq", False),
+        ("p.registry.services", True),
+        ("p.experiment.samples", False),
+        ("p.experiment.samples.dlq", True),
         ("hooks.service_lifecycle", False),
         ("p.hooks.service_lifecycle2", False),
         ("test.a", True),
@@ -204,7 +216,7 @@ def test_dead_letter_that_postgres_refuses_makes_no_other_one(sorter: Sorter, ma
     ],
 )
 def test_subscription(topic: str, wanted: bool) -> None:
-    pattern = Subscription("p.", ".dlq", ["test.*", "one"]).pattern
+    pattern = Subscription("p.{}".format, ".dlq", ["test.*", "one"]).pattern
     assert bool(re.compile(pattern).match(topic)) is wanted
 
 

@@ -25,7 +25,7 @@ Client: TypeAlias = TestClient[web.Request, web.Application]
 class NoPostgres:
     """Lends no connection."""
 
-    def acquire(self) -> Any:
+    def acquire(self, operation: str) -> Any:
         raise ServiceUnavailable("Postgres is away")
 
 

@@ -8,9 +8,10 @@ from typing import Any, cast
 import pytest
 from faust.types import TP
 
-from bridge_app.domain.alarms import NoAlarms
 from bridge_app.events.record import Record
+from bridge_app.runtime.alarms import Alarm
 from bridge_app.runtime.batches import BatchMessage, new_batch
+from bridge_app.runtime.guard import Guard
 from bridge_app.runtime.lanes import MAX_QUEUED_RECORDS, MAX_STEP_RECORDS, Lanes
 from tests.lab.waiting import eventually
 
@@ -34,6 +35,7 @@ class FakeConsumer:
     def __init__(self) -> None:
         self.unacked: set[Any] = set()
         self.held: set[TP] = set()
+        self.parted: list[tuple[int, int]] = []
 
     def on_buffer_full(self, tp: TP) -> None:
         self.held.add(tp)
@@ -41,17 +43,24 @@ class FakeConsumer:
     def on_buffer_drop(self, tp: TP) -> None:
         self.held.discard(tp)
 
+    def acknowledge_before(self, message: BatchMessage, offset: int) -> None:
+        self.parted.append((message.offset, offset))
+
 
 class FakeApp:
     """What lanes need of the application."""
 
     def __init__(self) -> None:
         self.consumer = FakeConsumer()
+        self.guard = Guard(0.5)
         self.crashes: list[BaseException] = []
-        self.alarms = NoAlarms()
+        self.alarms: list[Alarm] = []
 
     async def crash(self, reason: BaseException) -> None:
         self.crashes.append(reason)
+
+    def alarm(self, alarm: Alarm) -> None:
+        self.alarms.append(alarm)
 
 
 class FakeEvent:
@@ -78,9 +87,10 @@ class Rig:
         self.running: dict[int, int] = defaultdict(int)
         self.most: dict[int, int] = defaultdict(int)
         self.fail = False
+        self.stop_at: int | None = None
         self._offsets: dict[TP, int] = defaultdict(int)
 
-    async def step(self, message: BatchMessage, records: list[Record]) -> None:
+    async def step(self, message: BatchMessage, records: list[Record]) -> int | None:
         self.running[message.partition] += 1
         self.most[message.partition] = max(self.most[message.partition], self.running[message.partition])
         await self.gate.wait()
@@ -88,6 +98,10 @@ class Rig:
         if self.fail:
             raise RuntimeError("told to fail")
         self.steps.append((message.topic, message.partition, [record.offset for record in records]))
+        if self.stop_at is None or message.topic != "a":
+            return None
+        self.app.guard.stopped["a"] = ("agent", "too bad")
+        return self.stop_at
 
     def noack(self) -> "Rig":
         return self
@@ -153,6 +167,9 @@ async def test_a_step_that_raises_is_never_acked_and_stops_the_worker(rig: Rig) 
     await rig.lanes.settled()
 
     assert [str(error) for error in rig.app.crashes] == ["told to fail"]
+    assert [(alarm.error_type, "told to fail" in alarm.message) for alarm in rig.app.alarms] == [
+        ("AGENT_STOPPED", True)
+    ]
     assert not events[0].acked
 
 
@@ -198,3 +215,21 @@ async def test_a_batch_of_an_older_generation_is_dropped(rig: Rig) -> None:
 
     assert rig.steps == []
     assert not old.acked
+
+
+async def test_when_a_topic_stops_only_what_came_before_is_acked_and_other_topics_go_on(rig: Rig) -> None:
+    events = await rig.take(("a", 0, 2))
+    await eventually(lambda: rig.running[0] == 1, "the first step runs")
+    events += await rig.take(("a", 0, 2), ("b", 0, 1), ("a", 1, 1))
+    rig.stop_at = 1
+    await eventually(lambda: rig.running[1] == 1, "the other partition is in its step")
+    rig.gate.set()
+    await rig.lanes.settled()
+    late = await rig.take(("a", 0, 1), ("b", 0, 1))
+    await rig.lanes.settled()
+
+    acked = {(event.message.topic, event.message.offset) for event in [*events, *late] if event.acked}
+    assert acked >= {("b", 0), ("b", 1)}
+    assert not any(event.acked for event in (events[0], events[1], late[0]))
+    assert (1, 1) in rig.app.consumer.parted  # the batch of offsets 0 and 1 stops at 1
+    assert all(event.message not in rig.app.consumer.unacked for event in (events[0], events[1], late[0]))

@@ -54,6 +54,7 @@ OVERRIDDEN: list[tuple[type, type, str]] = [
     (SharedOptions, rocksdb.RocksDBOptions, "open"),
     (BridgeBoot, BootStrategy, "server"),
     (BridgeApp, App, "_new_transport"),
+    (BridgeApp, App, "_on_rebalance_when_stopped"),
 ]
 CALLED: list[tuple[type, str]] = [
     (consumer.Consumer, "_seek"),

@@ -1,4 +1,4 @@
-"""When a topic has too many dead letters (database-adapter §6).
+"""When a topic has too many dead letters (hooks §10, database-adapter §6).
 
 A bad producer or deploy must not drain a topic into the dead letters: above the limit the topic stops instead.
 """

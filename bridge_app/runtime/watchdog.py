@@ -1,0 +1,152 @@
+"""The watchdog of commits (resilience §9): a worker that makes no progress is ended, and its records come again.
+
+It asks the broker and nobody else: gauges inside the process have been seen to advance over commits that had failed.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from faust.types import TP
+from mode import Service
+
+from bridge_app.kafka_clients import client_options
+from bridge_app.runtime.alarms import Alarm
+from bridge_app.runtime.process import STALLED, end
+from bridge_app.runtime.stalls import Offsets, Owned, Stall, StallWatch
+
+if TYPE_CHECKING:
+    from bridge_app.runtime.app import BridgeApp
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 10.0
+#: How long the broker may take to answer one look.
+ANSWER_SECONDS = 10.0
+#: How long the alarm may take before the process ends.
+ALARM_SECONDS = 5.0
+#: How long it is looked whether there is any record between commit and end.
+PEEK_MS = 2000
+
+
+class Watched(NamedTuple):
+    """A consumer group of this worker; `owned` returns the partitions that should move: it has them, and does not wait
+    for anything that is away.
+    """
+
+    group: str
+    owned: Callable[[], Iterable[TP]]
+
+
+class Watchdog(Service):
+    """Compare, every 10 s, the committed offset of each watched partition with its end; end the worker with exit code
+    70 when one has lag and has not moved for `watchdog_stall_seconds` while the broker answers.
+    """
+
+    def __init__(self, app: "BridgeApp", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.app = app
+        limit = app.settings.watchdog_stall_seconds
+        self._every = min(LOOK_SECONDS, limit / 4)
+        self._watch = StallWatch(limit)
+        self._admin: AIOKafkaAdminClient | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+
+    @Service.task
+    async def _run(self) -> None:
+        while not self.should_stop:
+            await self.sleep(self._every)
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await self._look()
+            except (KafkaError, OSError, TimeoutError) as error:
+                log.warning("watchdog_sees_nothing", error=repr(error))
+                self._watch.start_anew()
+                await self._disconnect()
+
+    async def on_stop(self) -> None:
+        await self._disconnect()
+
+    async def _look(self) -> None:
+        found = await self._offsets()
+        if self.should_stop:
+            return
+        stalls = self._watch.look(found, self.app.clock.monotonic())
+        harmless = [stall.owned for stall in stalls if not await self._has_records(stall)]
+        if harmless:
+            log.debug("watchdog_forgives", partitions=[str(owned.tp) for owned in harmless])
+        self._watch.forgive(harmless)
+        real = [stall for stall in stalls if stall.owned not in harmless]
+        if real and not self.should_stop:
+            await self._end(real)
+
+    async def _offsets(self) -> dict[Owned, Offsets]:
+        """Return what the broker says of every partition that should move."""
+        watched: dict[str, list[TP]] = defaultdict(list)
+        for one in self.app.watched:
+            watched[one.group] += one.owned()
+        if not any(watched.values()):
+            return {}
+        admin, consumer = await self._connect()
+        partitions = {TopicPartition(*tp) for tps in watched.values() for tp in tps}
+        ends = await consumer.end_offsets(partitions)
+        found = {}
+        for group, tps in watched.items():
+            committed = await admin.list_consumer_group_offsets(group, partitions=[TopicPartition(*tp) for tp in tps])
+            for tp in tps:
+                known = committed.get(TopicPartition(*tp))
+                found[Owned(group, tp)] = Offsets(-1 if known is None else known.offset, ends[TopicPartition(*tp)])
+        return found
+
+    async def _has_records(self, stall: Stall) -> bool:
+        """Whether there is a record to read: the marks of transactions take offsets, too, and cannot be committed."""
+        _, consumer = await self._connect()
+        tp = TopicPartition(*stall.owned.tp)
+        consumer.assign([tp])
+        if stall.offsets.committed < 0:
+            await consumer.seek_to_beginning(tp)
+        else:
+            consumer.seek(tp, stall.offsets.committed)
+        return bool(await consumer.getmany(tp, timeout_ms=PEEK_MS, max_records=1))
+
+    async def _end(self, stalls: list[Stall]) -> None:
+        for stall in stalls:
+            group, (topic, partition) = stall.owned
+            log.critical(
+                "commits_stalled", group=group, topic=topic, partition=partition, committed=stall.offsets.committed,
+                end=stall.offsets.end, seconds=round(stall.seconds, 1), exit_code=STALLED,
+            )  # fmt: skip
+        first = stalls[0]
+        message = (
+            f"{first.owned.tp.topic}-{first.owned.tp.partition} has been committed up to {first.offsets.committed} for "
+            f"{first.seconds:.0f} s, though it ends at {first.offsets.end}: this worker ends and is to be started again"
+        )
+        context = {"partitions": [[*stall.owned.tp, *stall.offsets] for stall in stalls]}
+        try:
+            await asyncio.wait_for(self.app.raise_alarm(Alarm("COMMITS_STALLED", message, context)), ALARM_SECONDS)
+        except TimeoutError:
+            log.warning("alarm_not_published", waited_seconds=ALARM_SECONDS)
+        end(STALLED)
+
+    async def _connect(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
+        options = client_options(self.app.settings)
+        if self._admin is None:
+            self._admin = AIOKafkaAdminClient(**options)
+            await self._admin.start()
+        if self._consumer is None:
+            self._consumer = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="earliest")
+            await self._consumer.start()
+        return self._admin, self._consumer
+
+    async def _disconnect(self) -> None:
+        admin, self._admin = self._admin, None
+        consumer, self._consumer = self._consumer, None
+        if admin is not None:
+            await admin.close()
+        if consumer is not None:
+            await consumer.stop()

@@ -1,0 +1,188 @@
+"""Circuit breakers of a running worker: shown, reset by hand, counted, and told of (resilience §1, §2; hooks §11)."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import pytest
+
+from tests.e2e.bridge import Bridge, Events, lifecycle
+from tests.e2e.test_metrics import scrape, value
+from tests.lab.services import CONSUL_PROXY, POSTGRES_PROXY, OwnServer, ProxiedKafka
+from tests.lab.tcp_proxy import TcpProxy
+
+PORT = 27086
+ROWS = ["kafka", "postgres", "consul", "onextree", "stamping"]
+FIELDS = {
+    "service", "state", "failure_count", "failure_threshold", "success_count", "last_failure_time",
+    "test_requests_sent", "circuit_opened_at", "instances", "workers",
+}  # fmt: skip
+
+
+class Deployment:
+    """A worker that reaches Postgres and Consul through proxies."""
+
+    def __init__(self, bridge: Bridge, postgres: TcpProxy, consul: TcpProxy) -> None:
+        self.bridge = bridge
+        self.postgres = postgres
+        self.consul = consul
+
+    async def row(self, name: str) -> dict[str, Any]:
+        """Return a breaker as the status shows it."""
+        _, answer = await self.bridge.get("/circuit-breaker/status")
+        found: dict[str, Any] = next(r for r in answer["data"]["circuit_breakers"] if r["service"] == name)
+        return found
+
+    async def is_in(self, name: str, state: str) -> bool:
+        return bool((await self.row(name))["state"] == state)
+
+    async def until(self, name: str, state: str) -> None:
+        await self.bridge.eventually(partial(self.is_in, name, state), within=20)
+
+    async def transitions(self, name: str) -> dict[str, float]:
+        families = await scrape(self.bridge)
+        states = ("open", "half_open", "closed")
+        total = partial(value, families, "bridge_circuit_breaker_transitions_total")
+        return {state: total(name=name, to_state=state) for state in states}
+
+
+@pytest.fixture
+async def deployment(
+    stack: Mapping[str, str], database: Mapping[str, str], unique_prefix: str, tmp_path: Path
+) -> AsyncIterator[Deployment]:
+    """A deployment of its own, whose worker is not started."""
+    environ = {
+        **stack,
+        **database,
+        "KAFKA_TOPIC_PREFIX": unique_prefix,
+        "KAFKA_TOPIC_PARTITIONS": "1",
+        "ENVIRONMENT": "e2e",
+        "POSTGRES_PORT": str(POSTGRES_PROXY),
+        "CONSUL_PORT": str(CONSUL_PROXY),
+    }
+    async with AsyncExitStack() as resources:
+        session = await resources.enter_async_context(aiohttp.ClientSession())
+        pool = await resources.enter_async_context(asyncpg.create_pool(**_address(database), min_size=0))
+        postgres = TcpProxy(port=POSTGRES_PROXY, target=int(stack["POSTGRES_PORT"]))
+        consul = TcpProxy(port=CONSUL_PROXY, target=int(stack["CONSUL_PORT"]))
+        await resources.enter_async_context(postgres.running())
+        await resources.enter_async_context(consul.running())
+        bridge = Bridge(tmp_path, environ, PORT, session, pool)
+        resources.callback(bridge.worker.destroy)
+        yield Deployment(bridge, postgres, consul)
+
+
+def _address(database: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "host": database["POSTGRES_HOST"],
+        "port": int(database["POSTGRES_PORT"]),
+        "user": database["POSTGRES_USER"],
+        "password": database.get("POSTGRES_PASSWORD") or None,
+        "database": database["POSTGRES_DB"],
+    }
+
+
+def told(events: Events, event_type: str, breaker: str) -> list[dict[str, Any]]:
+    return [
+        event
+        for _, event in events
+        if event["event_type"] == event_type and event["payload"]["context_info"].get("breaker") == breaker
+    ]
+
+
+async def test_resilience_15_each_change_of_a_breaker_is_shown_counted_and_told(deployment: Deployment) -> None:
+    bridge = deployment.bridge
+    bridge.worker.start()
+    await bridge.eventually(bridge.is_ready, within=60)
+    _, answer = await bridge.get("/circuit-breaker/status")
+    rows = answer["data"]["circuit_breakers"]
+    assert [row["service"] for row in rows] == ROWS
+    assert all(set(row) == FIELDS for row in rows)
+    assert (await deployment.row("postgres"))["state"] == "closed"
+
+    async with bridge.tail("system.errors") as errors:
+        await deployment.postgres.cut()
+        await deployment.until("postgres", "open")
+        row = await deployment.row("postgres")
+        assert (row["failure_threshold"], row["circuit_opened_at"] is None) == (5, False)
+        assert row["last_failure_time"] >= row["circuit_opened_at"][:19]
+        assert row["workers"][0]["instance_id"] == bridge.worker.name
+        assert value(await scrape(bridge), "circuit_breaker_state", name="postgres") == 0
+        status, answer = await bridge.get("/intelligence/patterns?time_window=48")
+        assert (status, answer["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+        assert "circuit breaker postgres is open" in answer["error"]["message"]
+        for other in ("kafka", "consul"):
+            assert (await deployment.row(other))["state"] == "closed"
+
+        await deployment.postgres.heal()
+        await deployment.until("postgres", "closed")
+        assert (await bridge.get("/intelligence/patterns?time_window=48"))[0] == 200
+        seen = await errors.until(lambda events: bool(told(events, "error.service.recovered", "postgres")), within=10)
+
+    assert await deployment.transitions("postgres") == {"open": 1, "half_open": 1, "closed": 1}
+    (critical,), (recovered,) = (told(seen, f"error.service.{kind}", "postgres") for kind in ("critical", "recovered"))
+    info = critical["payload"]["error_info"]
+    assert (info["error_type"], info["severity"], info["service_name"]) == (
+        "CIRCUIT_BREAKER_OPEN", "critical", "omninode-bridge",
+    )  # fmt: skip
+    assert (info["instance_id"], info["occurrence_count"]) == (bridge.worker.name, 1)
+    assert critical["partition_key"] == "omninode-bridge"
+    assert critical["payload"]["impact_assessment"]
+    assert critical["payload"]["recovery_actions"]
+    assert recovered["causation_id"] == critical["event_id"]
+    assert recovered["payload"]["error_info"]["error_id"] == info["error_id"]
+
+
+async def test_resilience_15_reset_closes(deployment: Deployment) -> None:
+    bridge = deployment.bridge
+    bridge.worker.start(BREAKER_CONSUL_FAILURE_THRESHOLD=3)
+    await bridge.eventually(bridge.is_ready, within=60)
+    await deployment.consul.cut()
+    await deployment.until("consul", "open")
+
+    async with bridge.tail("system.errors") as errors:
+        status, answer = await bridge.post("/circuit-breaker/reset/consul", {})
+        assert status == 200
+        data = answer["data"]
+        assert {key: data[key] for key in ("service", "previous_state", "new_state", "failure_count_reset")} == {
+            "service": "consul", "previous_state": "open", "new_state": "closed", "failure_count_reset": 3,
+        }  # fmt: skip
+        assert data["reset_time"].endswith("Z")
+        await errors.until(lambda events: bool(told(events, "error.service.recovered", "consul")), within=10)
+    assert (await deployment.transitions("consul"))["closed"] == 1
+
+    status, answer = await bridge.post("/circuit-breaker/reset/nobody", {})
+    assert (status, answer["error"]["code"]) == (404, "NOT_FOUND")
+
+
+async def test_resilience_15_that_kafka_was_away_is_told_when_it_is_back(
+    deployment: Deployment, own_kafka: OwnServer[ProxiedKafka], tmp_path: Path
+) -> None:
+    bridge = deployment.bridge
+    await own_kafka.start()
+    beside = Bridge(tmp_path, {**bridge.environ, **own_kafka.environ}, PORT, bridge.session, bridge.postgres)
+    beside.worker.start()
+    try:
+        await beside.eventually(beside.is_ready, within=60)
+        await own_kafka.stop()
+        watched = Deployment(beside, deployment.postgres, deployment.consul)
+        await watched.until("kafka", "open")
+        await own_kafka.start()
+        await watched.until("kafka", "closed")
+
+        async def both_stored() -> bool:
+            found = await beside.postgres.fetch(
+                "SELECT event_type FROM event_logs WHERE topic = $1 AND payload->'context_info'->>'breaker' = 'kafka' "
+                'ORDER BY "offset"',
+                beside.topic("system.errors"),
+            )
+            return [row["event_type"] for row in found] == ["error.service.critical", "error.service.recovered"]
+
+        await beside.eventually(both_stored, within=60)
+        assert (await beside.post("/hooks/service/lifecycle", lifecycle("after", instance_id="1")))[0] == 200
+    finally:
+        beside.worker.destroy()

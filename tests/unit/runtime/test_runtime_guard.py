@@ -1,0 +1,33 @@
+"""The agents' dead-letter limit (hooks §10): per agent and topic, judged per record from the 21st on."""
+
+from bridge_app.runtime.guard import Guard
+
+
+def test_a_topic_stops_above_its_share_and_names_agent_and_error() -> None:
+    guard = Guard(0.5)
+    for _ in range(10):
+        guard.good("a", "t")
+    assert not any(guard.bad("a", "t", "no") for _ in range(10))
+    assert guard.bad("a", "t", "no JSON")
+    assert guard.problems() == ["a stopped topic t: no JSON"]
+
+
+def test_agents_and_topics_are_judged_apart() -> None:
+    guard = Guard(0.5)
+    for agent, topic in (("a", "t"), ("b", "t"), ("a", "u")):
+        assert not any(guard.bad(agent, topic, "no") for _ in range(20))
+    assert guard.bad("a", "t", "no")
+    assert set(guard.stopped) == {"t"}
+
+
+def test_a_resumed_topic_is_counted_anew() -> None:
+    guard = Guard(0.5)
+    assert not guard.resume("t")
+    assert [guard.bad("a", "t", "no") for _ in range(21)].index(True) == 20
+    assert guard.resume("t")
+    assert not guard.bad("a", "t", "no")
+    assert guard.problems() == []
+
+
+def test_without_dead_letters_the_first_bad_record_stops_its_topic() -> None:
+    assert Guard(None).bad("a", "t", "no")
