@@ -28,7 +28,7 @@ EXTRA = "foreign"
 ENVIRONMENT = "chaos"
 #: The ports of the workers, in the order in which they are made.
 FIRST_PORT = 27166
-PARTITIONS = 4
+PARTITIONS = 2
 #: How long after a start it is confirmed: short, so that a test need not wait for the default of 8 s.
 CONFIRM_SECONDS = 2
 #: Of each worker, when a trial fails.

@@ -79,7 +79,7 @@ async def change(trial: Trial, workers: list[Worker]) -> None:
 async def test_resilience_16_f7_while_workers_come_and_go_no_partition_is_stuck(
     stack: Mapping[str, str], tmp_path: Path, run: Run
 ) -> None:
-    async with Deployment(tmp_path, stack, partitions=2) as deployment:
+    async with Deployment(tmp_path, stack) as deployment:
         workers = [deployment.worker(name) for name in "abcd"]
         await deployment.until_ready(workers[0].start())
         trial = Trial(deployment, "F7 come and go", run.seed())
