@@ -19,6 +19,8 @@ from tests.lab.worker import Worker
 
 CAUGHT_UP_SECONDS = 10.0
 STOPPED_SECONDS = 60.0
+#: Longer than an error of an unknown kind is tried before single records are taken for its cause.
+HOLD_SECONDS = 45.0
 LOCKED_SECONDS = 5
 SLOW_SECONDS = 2
 ROLE = "bridge"
@@ -29,6 +31,9 @@ BIG_EVENT = orjson.dumps({"event_type": "big.one", "payload": {"text": os.urando
 
 class Sufferer:
     """A deployment and the Postgres that is maltreated: each method is one fault, from its beginning to its end."""
+
+    #: How long a refusal goes on after it was noticed.
+    hold_seconds = 0.0
 
     def __init__(self, deployment: Deployment, postgres: OwnServer[Postgres], worker: Worker) -> None:
         self._deployment = deployment
@@ -101,6 +106,7 @@ class Sufferer:
 
     async def _until_logged(self, sqlstate: str) -> None:
         await eventually(lambda: f"Postgres refused: {sqlstate}" in self._worker.log, f"the worker names {sqlstate}")
+        await asyncio.sleep(self.hold_seconds)
 
 
 @pytest.fixture
@@ -124,6 +130,7 @@ async def test_resilience_16_f5_whatever_postgres_does_the_adapter_catches_up_wi
     suffering: tuple[Deployment, Sufferer], run: Run
 ) -> None:
     deployment, sufferer = suffering
+    sufferer.hold_seconds = HOLD_SECONDS if run.is_full else 0.0
     trial = Trial(deployment, "F5 Postgres", run.seed())
     async with trial.under_load(run.seconds):
         for fault in (
