@@ -129,7 +129,10 @@ async def prepare(admin: AIOKafkaAdminClient, plan: CataloguePlan) -> dict[str, 
                 f"changelog topic {changelog.name} has {found} partitions, expected {expected} as its sources have: "
                 "delete the changelog topic, its state is built anew from what the source topics still hold"
             )
-    await _create(admin, missing)
+    if missing:
+        # A consumer that looks too early learns of a topic minutes later; till then the group passes over changelogs.
+        await _create(admin, missing)
+        await _shown(admin, [changelog.name for changelog in plan.changelogs])
     return counts
 
 

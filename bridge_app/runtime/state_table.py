@@ -14,7 +14,7 @@ import faust
 import rocksdict
 from faust.types import TP
 
-from bridge_app.errors import StateMismatch
+from bridge_app.errors import Fenced, StateMismatch
 from bridge_app.runtime import damage
 from bridge_app.runtime.batches import BatchMessage, raw_batches
 from bridge_app.runtime.producer import Send
@@ -229,7 +229,18 @@ class StateTable(faust.Table[bytes, bytes], Generic[S]):
         self._watermarks.clear()
         self._graves.clear()
         self._unsearched.clear()
+        if alone := self.without_changelog(assigned):
+            await self.app.crash(Fenced(f"assigned without the changelog of table {self.name}: {alone}"))
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+
+    def without_changelog(self, assigned: set[TP]) -> list[TP]:
+        """Return the source partitions that are assigned without their changelog partition, sorted.
+
+        Faust's assignor passes over a topic that the leader's metadata does not show yet. Nothing would be recovered
+        then: every worker would go on with what it has on its own disk, and the state would fork.
+        """
+        changelog = self.changelog_topic_name
+        return sorted(tp for tp in assigned if tp.topic in self.sources and TP(changelog, tp.partition) not in assigned)
 
     def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
         """Apply changelog batches during recovery, one RocksDB write per partition."""

@@ -17,5 +17,19 @@
     marks        the mark of the long variants
     laboratory   one experiment: a prefix, a folder, a seed, its workers
 
-The oracle and the load import nothing of the bridge.
+The bridge as a whole, for the catalogue of docs/faults.md:
+
+    deployment   workers of the bridge on a prefix, a database and ports of their own
+    workload     W: hooks and foreign events, and a journal of what became of each
+    lives        what the services of W tell of themselves
+    foreign      one event in every form that other producers write
+    bridge_oracle  O: recount topics and journal, compare the rows and derived events with that
+    trial        W, a fault and O together; the table of all trials
+    struck       the bridge with a kill point in it
+    adapter_kill_points  those between two steps of the database adapter
+    poison       records that nobody can read
+    hostile      HTTP clients that mean no good
+    processes    what the operating system says of a worker
+
+The oracles, the load and W import nothing of the bridge.
 """

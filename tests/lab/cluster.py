@@ -25,8 +25,9 @@ class Cluster:
         await self._admin.close()
 
     async def create(self, topic: str, partitions: int, **config: str) -> None:
-        configs = {name.replace("_", "."): value for name, value in config.items()}
-        response = await self._admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=configs)])
+        """Create a topic and wait for it; the names of its configuration have `_` instead of dots."""
+        named = {name.replace("_", "."): value for name, value in config.items()}
+        response = await self._admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=named)])
         for name, code, *_rest in response.topic_errors:
             if code:
                 raise for_code(code)(name)
@@ -77,8 +78,10 @@ class Cluster:
             await producer.stop()
 
     async def read(self, topic: str) -> list[Any]:
-        """Return every record of a topic, partition by partition, up to its present end."""
+        """Return every record of a topic, partition by partition, up to its present end; none without the topic."""
         partitions = await self.partitions(topic)
+        if not partitions:
+            return []
         consumer = self._consumer()
         await consumer.start()
         try:

@@ -45,8 +45,8 @@ FROZEN = "frozen_in_changelog"
 class KillPoint:
     """Kill the process when the phase is reached for the `countdown`-th time."""
 
-    def __init__(self, phase: str, countdown: int) -> None:
-        assert phase in (*PHASES, FROZEN), phase
+    def __init__(self, phase: str, countdown: int, phases: Sequence[str] = (*PHASES, FROZEN)) -> None:
+        assert phase in phases, phase
         self._phase = phase
         self._countdown = countdown
 

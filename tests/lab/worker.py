@@ -53,6 +53,12 @@ class Worker:
         return self
 
     @property
+    def pid(self) -> int:
+        """The process id of the last start."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 

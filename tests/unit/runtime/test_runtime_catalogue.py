@@ -1,6 +1,8 @@
 """What the catalogue holds, what it orders and what it refuses (conventions §2)."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +15,7 @@ from bridge_app.runtime.catalogue import (
     new_changelog,
     new_topic,
     planned_partitions,
+    prepare,
 )
 from bridge_app.settings import Settings
 from bridge_app.topics import Topic, dead_letter_topic, with_dead_letters
@@ -55,6 +58,35 @@ def test_a_changelog_is_compacted_and_has_the_partitions_of_its_sources() -> Non
     order = new_changelog(changelog, equal_partitions(changelog.sources, {"a": 5, "b": 5, "c": 7}), PLAN)
     assert (order.name, order.num_partitions) == ("app-t-changelog", 5)
     assert order.topic_configs["cleanup.policy"] == "compact"
+
+
+class SlowBroker:
+    """An administrator's client of a broker that shows a new topic when it has been asked a few times."""
+
+    def __init__(self, **existing: int) -> None:
+        self.shown = dict(existing)
+        self._created: dict[str, int] = {}
+        self._looks = 0
+
+    async def list_topics(self) -> list[str]:
+        self._looks += 1
+        if self._created and self._looks % 4 == 0:
+            self.shown |= self._created
+        return list(self.shown)
+
+    async def describe_topics(self, names: list[str]) -> list[dict[str, Any]]:
+        return [{"topic": name, "error_code": 0, "partitions": range(self.shown[name])} for name in names]
+
+    async def create_topics(self, orders: list[Any], *, timeout_ms: int) -> Any:
+        self._created |= {order.name: order.num_partitions for order in orders}
+        return SimpleNamespace(topic_errors=[(order.name, 0, None) for order in orders])
+
+
+async def test_a_changelog_is_waited_for_until_the_broker_shows_it() -> None:
+    broker = SlowBroker(source=3)
+    plan = PLAN._replace(topics={"source": Topic("source", 1)}, changelogs=(ChangelogSpec("changelog", ("source",)),))
+    await prepare(cast(Any, broker), plan)
+    assert broker.shown == {"source": 3, "changelog": 3}
 
 
 def test_topics_that_must_be_equal_and_differ_are_named_with_both_counts_and_the_cure() -> None:
