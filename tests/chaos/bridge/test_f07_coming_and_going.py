@@ -27,6 +27,7 @@ class Watch:
     def __init__(self, deployment: Deployment) -> None:
         self.longest = 0.0
         self.where: TopicPartition | None = None
+        self._over = False
         self._deployment = deployment
         self._moved: dict[tuple[str, TopicPartition], tuple[int, float]] = {}
 
@@ -36,12 +37,12 @@ class Watch:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait({task})
+            self._over = True  # not cancelled: a Kafka client may swallow that
+            await task
 
     async def _run(self) -> None:
         deployment = self._deployment
-        while True:
+        while not self._over:
             try:
                 hooks = await deployment.ends(HOOKS)
                 stored = {**hooks, **await deployment.ends(EXTRA, PATTERNS, PERFORMANCE)}
