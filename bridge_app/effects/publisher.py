@@ -17,7 +17,7 @@ from bridge_app.clock import Clock
 from bridge_app.domain.breaker import BreakerState, CircuitBreaker, Permit
 from bridge_app.effects.flight import REFUSED, TOO_LARGE, Flight
 from bridge_app.effects.outbox.outbox import Outbox
-from bridge_app.effects.outbox.replay import Replayer
+from bridge_app.effects.outbox.replay import WINDOW, Replayer
 from bridge_app.effects.producer_link import MAX_REQUEST_BYTES, ProducerLink
 from bridge_app.effects.side_loop import SideLoop
 from bridge_app.effects.window_sender import CONNECT_SECONDS, WindowSender
@@ -41,6 +41,9 @@ RECONNECT_SECONDS = 0.25
 REFUSED_SECONDS = 0.05
 #: So many windows are replayed under one permit of the breaker; one by one while it is half-open.
 WINDOWS = 10
+#: How long new events wait for what may be the last window, so that they can go to Kafka behind it. Otherwise a worker
+#: that is never idle would add to the outbox while each window is under way, and never get back to Kafka.
+HOLD_SECONDS = 0.5
 #: More than most partitions get of a window: it takes one request then. Far less than a broker's default limit.
 WINDOW_BATCH_BYTES = 256 * 1024
 FAILED_SECONDS = 0.25
@@ -82,6 +85,7 @@ class Publisher(Service):
             replayed=metrics.outbox_replayed.inc,
         )
         self._gate = asyncio.Lock()
+        self._last_window: asyncio.Future[None] | None = None
         self._flights: dict[Flight, None] = {}
         self._unanswered = 0
         self._background: list[asyncio.Future[None]] = []
@@ -172,6 +176,8 @@ class Publisher(Service):
 
     async def _publish(self, records: Sequence[Outgoing], *, is_extra: bool) -> bool:
         permit = self._permit()
+        if permit is None and await self._last_window_is_over():
+            permit = self._permit()
         if permit is None:
             self._divert()
             await self._outbox.append(records, is_extra=is_extra)
@@ -187,6 +193,14 @@ class Publisher(Service):
             self._flights.pop(flight, None)
             raise
         return await self._land(flight, permit)
+
+    async def _last_window_is_over(self) -> bool:
+        """Wait for what may be the last window, if it is under way, in bounded time; return whether it has ended."""
+        window = self._last_window
+        if window is None:
+            return False
+        await asyncio.wait({window}, timeout=HOLD_SECONDS)
+        return window.done()
 
     def _permit(self) -> Permit | None:
         """Return the right to send now; None when events have to queue up behind others, or Kafka is away.
@@ -282,9 +296,8 @@ class Publisher(Service):
             except CircuitOpenError:
                 await asyncio.sleep(REFUSED_SECONDS)
                 continue
-            is_closed = self._breaker.snapshot().state is BreakerState.CLOSED
             try:
-                await self._side.run(self._replayer.run(WINDOWS if is_closed else 1))
+                await self._replay()
             except (TimeoutError, KafkaError, OSError) as error:
                 log.warning("outbox_replay_failed", error=repr(error), pending=self._outbox.pending)
                 if _is_kafkas(error):
@@ -293,6 +306,18 @@ class Publisher(Service):
                 await asyncio.sleep(FAILED_SECONDS)
             else:
                 permit.success()
+
+    async def _replay(self) -> None:
+        """Replay some windows; new events wait for what may be the last one."""
+        is_closed = self._breaker.snapshot().state is BreakerState.CLOSED
+        is_last = is_closed and self._outbox.pending <= WINDOW and not self._settings.outbox_replay_rate
+        last_window = self._last_window = asyncio.get_running_loop().create_future() if is_last else None
+        try:
+            await self._side.run(self._replayer.run(WINDOWS if is_closed and not is_last else 1))
+        finally:
+            if last_window is not None:
+                last_window.set_result(None)
+            self._last_window = None
 
 
 def _is_kafkas(error: Exception) -> bool:

@@ -6,6 +6,7 @@ delivered again: after a crash, after a rebalance, after a restart of the consum
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from bridge_app.effects.intake import Intake
 from bridge_app.events.record import Record
 from bridge_app.kafka_clients import client_options
 from bridge_app.runtime.losses import Lost, lost_before
+from bridge_app.runtime.pacing import pace
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -31,6 +33,8 @@ BATCH_BYTES = 8 * MIB
 #: is for outages, not for the ordinary ups and downs.
 PATIENCE_SECONDS = 5.0
 POLL_MS = 500
+#: Records gather at the broker for the linger, between two fetches; what one brought is read within this time.
+GATHER_SECONDS = 0.002
 #: Records read without a break for others: some milliseconds.
 CHUNK = 200
 #: A topic that is created later is found within twice this time.
@@ -77,7 +81,7 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
         self._intake = Intake(
             batch_records=settings.adapter_batch_size,
             batch_bytes=BATCH_BYTES,
-            linger_seconds=settings.adapter_linger_ms / 1000,
+            linger_seconds=GATHER_SECONDS,
         )
         self.has_assignment = False
         self.is_paused = False
@@ -179,6 +183,7 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
         except BaseException:
             await consumer.stop()
             raise
+        pace(consumer, self._settings.adapter_linger_ms / 1000, time.monotonic)
         consumer.subscribe(pattern=self._pattern, listener=self)
         return consumer
 

@@ -23,6 +23,7 @@ Read in this order:
     damage      what RocksDB cannot read is set aside
     store       all RocksDB databases of a process share one cache and one write buffer
     catalogue   topics are created and checked before anything consumes
+    pacing      a consumer of many partitions fetches in measured steps
     collector   garbage is looked for rarely: batches have no cycles
     boot        the order of the start: the web server first, the broker when it is there
     stalls      which partitions stand still

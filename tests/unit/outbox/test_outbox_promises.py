@@ -1,7 +1,7 @@
 """What an answer of `event_published: false` promises: the event is on the disk, and comes to Kafka in its turn."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -112,11 +112,50 @@ async def test_while_an_event_waits_a_new_one_queues_up_behind_it_though_kafka_a
     breaker = CircuitBreaker("kafka", settings.breakers["kafka"], monotonic=clock.monotonic, classify=verdict_of)
     publisher = Publisher(settings, Metrics(), breaker=breaker, outbox=outbox, clock=clock, halt=lambda _error: None)
     publisher._link = cast(Any, WillingLink())
-    event = Event(
-        event_id="e", event_type="t", time_us=0, correlation_id="c", trace_id="0" * 32, partition_key="k", payload={}
-    )
-    assert await publisher.publish([(TOPIC, event)])
+    assert await publisher.publish([(TOPIC, event())])
     await outbox.append([record(0)])
 
-    assert not await publisher.publish([(TOPIC, event)])
+    assert not await publisher.publish([(TOPIC, event())])
     assert len(await waiting(outbox)) == 2
+
+
+async def test_new_events_wait_for_the_last_window_and_go_to_kafka_behind_it(
+    outbox: Outbox, make_settings: Callable[..., Settings]
+) -> None:
+    """A worker that always has something to publish gets back to Kafka all the same."""
+    settings, clock = make_settings(), SystemClock()
+    breaker = CircuitBreaker("kafka", settings.breakers["kafka"], monotonic=clock.monotonic, classify=verdict_of)
+    publisher = Publisher(settings, Metrics(), breaker=breaker, outbox=outbox, clock=clock, halt=lambda _error: None)
+    publisher._link = cast(Any, WillingLink())
+    await outbox.append([record(0)])
+    under_way, acknowledged = asyncio.Event(), asyncio.Event()
+
+    async def run(windows: int) -> int:
+        under_way.set()
+        await acknowledged.wait()
+        await outbox.advance((await outbox.read(1))[0].sequence, 1)
+        return 1
+
+    publisher._side = cast(Any, OwnLoop())
+    publisher._replayer.run = run  # type: ignore[method-assign]
+    replaying = asyncio.create_task(publisher._replay())
+    await under_way.wait()
+    publishing = asyncio.create_task(publisher.publish([(TOPIC, event())]))
+    await asyncio.sleep(0)
+    acknowledged.set()
+    assert await publishing
+    await replaying
+    assert outbox.is_empty
+
+
+class OwnLoop:
+    """A side loop that is none."""
+
+    async def run(self, coroutine: Coroutine[Any, Any, int]) -> int:
+        return await coroutine
+
+
+def event() -> Event:
+    return Event(
+        event_id="e", event_type="t", time_us=0, correlation_id="c", trace_id="0" * 32, partition_key="k", payload={}
+    )

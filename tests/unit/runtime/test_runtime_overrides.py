@@ -9,6 +9,7 @@ from typing import Any
 
 import aiokafka
 import pytest
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.sender import Sender
 from aiokafka.protocol.group import JoinGroupRequest
@@ -71,6 +72,7 @@ CALLED: list[tuple[type, str]] = [
     (rocksdb.Store, "_db_for_partition"),
     (Sender, "_send_produce_req"),
     (GroupCoordinator, "_do_heartbeat"),
+    (Fetcher, "_proc_fetch_request"),
     (aiokafka.AIOKafkaProducer, "send_batch"),
     (aiokafka.AIOKafkaProducer, "create_batch"),
 ]
