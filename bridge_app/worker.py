@@ -33,6 +33,7 @@ from bridge_app.effects.outbox.outbox import Outbox
 from bridge_app.effects.pattern_history import PatternHistory
 from bridge_app.effects.postgres import Postgres
 from bridge_app.effects.publisher import Publisher
+from bridge_app.effects.retention import Retention
 from bridge_app.errors import PoisonRecord, SettingsError
 from bridge_app.events.decoding import decode
 from bridge_app.events.envelope import Identity
@@ -125,7 +126,7 @@ def _add_parts(app: BridgeApp) -> None:
     )
     # The outbox, which the publisher opens, comes first: without it the worker must not take anything.
     app.edge_services += [publisher, alarms, postgres, consul, health]
-    app.inner_services += [tail, baseline_tail, answer_log, adapter]
+    app.inner_services += [tail, baseline_tail, answer_log, adapter, Retention(settings, postgres, clock)]
     app.watched.append(Watched(settings.adapter_group, adapter.moving))
     _add_meters(app)
     reads = GuardedReads(postgres, breakers["postgres"], app.metrics, clock)
