@@ -1,7 +1,7 @@
 """The database adapter: every event of every public topic becomes rows in Postgres, each once."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,11 +29,16 @@ from bridge_app.errors import MigrationError, PoisonRecord
 from bridge_app.events.envelope import Identity
 from bridge_app.events.record import Record
 from bridge_app.metrics import Metrics
+from bridge_app.runtime.losses import Lost
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 FINISH_SECONDS = 10.0
+
+
+def _tell_of_loss(lost: Lost) -> None:
+    log.critical("records_lost", **lost._asdict(), records=lost.records)
 
 
 class DatabaseAdapter(Service):
@@ -69,13 +74,21 @@ class DatabaseAdapter(Service):
         self._metrics = metrics or Metrics()
         self._alarms = alarms or NoAlarms()
         self._tally = MeteredTally(self._metrics, clock.now_us)
+        #: Called with what topics dropped before it was read.
+        self.lost: Callable[[Lost], None] = _tell_of_loss
         self._schema_error: MigrationError | None = None
         self._writing: asyncio.Task[None] | None = None
         subscription = Subscription(settings.topic, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
         max_share = settings.kafka_dlq_max_share if settings.kafka_enable_dlq else None
         self._sorter = Sorter(subscription, settings.kafka_dlq_suffix, max_share)
         self._source = RecordSource(
-            settings, subscription.pattern, read=self._sorter.read, finish=self._finish, beacon=self.beacon
+            settings,
+            subscription.pattern,
+            read=self._sorter.read,
+            finish=self._finish,
+            assigned=self._metrics.rebalances.inc,
+            lost=self._records_lost,
+            beacon=self.beacon,
         )
         self._sender = DeadLetterSender(settings, self._source.partitions_of, self._tally.retried)
         self._store = EventStore(postgres)
@@ -100,9 +113,15 @@ class DatabaseAdapter(Service):
 
     def problems(self) -> list[str]:
         """Return one line for each reason why an operator is needed; empty when none is."""
-        if self._schema_error is not None:
-            return [f"database_adapter stopped: {self._schema_error}"]
-        return [f"database_adapter stopped topic {topic}: {why}" for topic, why in self._sorter.stopped.items()]
+        topics = [f"database_adapter stopped topic {topic}: {why}" for topic, why in self._sorter.stopped.items()]
+        return self.halted() or topics
+
+    def halted(self) -> list[str]:
+        """Return why the adapter as a whole has stopped, in one line; empty when it has not."""
+        return [] if self._schema_error is None else [f"database_adapter stopped: {self._schema_error}"]
+
+    def _records_lost(self, lost: Lost) -> None:
+        self.lost(lost)
 
     def moving(self) -> list[TP]:
         """Return the partitions that this worker's adapter should be working on: none while it waits or has stopped."""

@@ -20,6 +20,7 @@
     ├── DatabaseFailure            Postgres refused a statement or is away: `sqlstate` says which
     ├── CircuitOpenError           a breaker refused the call, no I/O was done; says when to try again
     ├── MigrationError             a migration fails, or was changed after it was applied
+    ├── StateDamaged               a file of the local state cannot be read: the next start reads the changelog instead
     ├── Fenced                     this worker may no longer own the partition: nothing may be written
     └── StartError                 the process must not run
         ├── SettingsError          exit code 2: an environment variable, the data folder, a port
@@ -229,6 +230,10 @@ class MigrationError(BridgeError):
 
 class Fenced(BridgeError):
     """This worker may no longer own the partition: nothing may be written, the process stops."""
+
+
+class StateDamaged(BridgeError):
+    """A file of the local state cannot be read: the process stops, and its next start reads the changelog instead."""
 
 
 class StartError(BridgeError):

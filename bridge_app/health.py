@@ -47,7 +47,8 @@ class Facts(NamedTuple):
     """What the rest of the worker knows; each is asked whenever it is needed.
 
     `recovered`: the agents have their partitions and state. `caught_up`: the replicated views have read what was there.
-    `stopping`: the worker is shutting down. `stopped_agents`: one line for each agent that stopped.
+    `stopping`: the worker is shutting down. `stopped_agents`: one line for each agent, or topic of one, that stopped;
+    `halted`: one for each agent that stopped altogether.
     """
 
     recovered: Callable[[], bool]
@@ -55,6 +56,7 @@ class Facts(NamedTuple):
     stopping: Callable[[], bool]
     stopped_agents: Callable[[], Sequence[str]]
     outbox: Callable[[], OutboxState] = OutboxState
+    halted: Callable[[], Sequence[str]] = tuple
 
 
 def overall_status(checks: Mapping[str, Check], *, starting: bool, recovered: bool, stopped: Sequence[str]) -> str:
@@ -122,12 +124,13 @@ class Health(Service):
         return {name: dependency.check for name, dependency in self._dependencies.items()} | self._disabled
 
     def report(self) -> dict[str, Any]:
-        """Return the data of `/health`."""
+        """Return the data of `/health`; `problems` is there when something has stopped, one line each."""
         self._look()
+        outbox = self._facts.outbox()
+        problems = [*self._facts.stopped_agents(), *filter(None, (outbox.full, outbox.unwritable))]
         checks = {name: check._asdict() for name, check in self.checks.items()}
         if "kafka" in checks:
             checks["kafka"]["connected"] = checks["kafka"]["status"] == HEALTHY
-        outbox = self._facts.outbox()
         if "outbox" in checks:
             checks["outbox"]["pending"] = outbox.pending
         return {
@@ -135,7 +138,7 @@ class Health(Service):
                 self.checks,
                 starting=self._starting,
                 recovered=self._recovered,
-                stopped=[*self._facts.stopped_agents(), *filter(None, (outbox.full, outbox.unwritable))],
+                stopped=problems,
             ),
             "service": SERVICE_NAME,
             "version": __version__,
@@ -143,6 +146,7 @@ class Health(Service):
             "timestamp": format_us(self._clock.now_us()),
             "uptime_seconds": round(self._clock.monotonic() - self._born, 3),
             "checks": checks,
+            **({"problems": problems} if problems else {}),
         }
 
     def readiness(self) -> dict[str, Any]:
@@ -152,7 +156,7 @@ class Health(Service):
             recovered=self._recovered,
             caught_up=self._caught_up,
             stopping=self._facts.stopping(),
-            stopped=[*self._facts.stopped_agents(), *filter(None, [self._facts.outbox().full])],
+            stopped=[*self._facts.halted(), *filter(None, [self._facts.outbox().full])],
         )
         checks = self.checks
         critical = {name: checks[name].status for name in ("database", "kafka") if name in checks}

@@ -118,6 +118,7 @@ def _add_parts(app: BridgeApp) -> None:
             stopping=lambda: app.stopping,
             stopped_agents=lambda: [*app.problems(), *adapter.problems()],
             outbox=lambda: OutboxState(outbox.pending, outbox.full_reason, outbox.unwritable_reason),
+            halted=adapter.halted,
         ),
         instance_id=settings.instance_id,
         clock=clock,
@@ -127,6 +128,7 @@ def _add_parts(app: BridgeApp) -> None:
     # The outbox, which the publisher opens, comes first: without it the worker must not take anything.
     app.edge_services += [publisher, alarms, postgres, consul, health]
     app.inner_services += [tail, baseline_tail, answer_log, adapter, Retention(settings, postgres, clock)]
+    adapter.lost = app.report_lost
     app.watched.append(Watched(settings.adapter_group, adapter.moving))
     _add_meters(app)
     reads = GuardedReads(postgres, breakers["postgres"], app.metrics, clock)
@@ -252,6 +254,8 @@ def _refuse(error: SettingsError) -> NoReturn:
 
 # Faust's worker makes its loop by the policy; without the `--loop` option this is where uvloop is chosen.
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+# How long a busy agent keeps the threads of the outbox from running: 5 ms by default, many times for each window.
+sys.setswitchinterval(0.001)
 try:
     app = create_app(Settings.from_environ(), SystemClock())
 except SettingsError as refused:

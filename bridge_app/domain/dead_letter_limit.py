@@ -21,9 +21,11 @@ class DeadLetterLimit:
         self._bad = 0
         self._seen = 0
 
-    def good(self) -> None:
-        """Count a record that is none."""
-        self._push(False)
+    def good(self, count: int = 1) -> None:
+        """Count records that are none."""
+        for _ in range(min(count, WINDOW)):
+            self._push(False)
+        self._seen += max(0, count - WINDOW)
 
     def bad(self) -> bool:
         """Count a dead letter.

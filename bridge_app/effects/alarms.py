@@ -23,7 +23,7 @@ LONGEST_RETRY_SECONDS = 5.0
 MOST_WAITING = 1000
 STOP_SECONDS = 3.0
 #: What of a report's context makes it another alarm.
-PLACE = ("agent", "topic", "partition", "table")
+PLACE = ("agent", "group", "table", "topic", "partition", "first")
 
 Publish = Callable[[Sequence[tuple[str, Event]]], Awaitable[Any]]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from mode import Service
 
 from bridge_app.clock import Clock
@@ -20,7 +20,7 @@ from bridge_app.effects.outbox.outbox import Outbox
 from bridge_app.effects.outbox.replay import Replayer
 from bridge_app.effects.producer_link import MAX_REQUEST_BYTES, ProducerLink
 from bridge_app.effects.side_loop import SideLoop
-from bridge_app.effects.window_sender import WindowSender
+from bridge_app.effects.window_sender import CONNECT_SECONDS, WindowSender
 from bridge_app.errors import (
     CircuitOpenError,
     InternalError,
@@ -36,8 +36,6 @@ from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-#: A broker that takes longer to answer is as good as none (resilience §2).
-CONNECT_SECONDS = 1.0
 RECONNECT_SECONDS = 0.25
 #: How long the replay waits when it may not send, and when it failed.
 REFUSED_SECONDS = 0.05
@@ -85,6 +83,7 @@ class Publisher(Service):
         )
         self._gate = asyncio.Lock()
         self._flights: dict[Flight, None] = {}
+        self._unanswered = 0
         self._background: list[asyncio.Future[None]] = []
         metrics.outbox_pending.set_function(lambda: outbox.pending)
 
@@ -108,27 +107,36 @@ class Publisher(Service):
             raise PayloadTooLarge("The event is larger than Kafka takes")
         started = self._clock.monotonic()
         is_published = await self._publish(records, is_extra=is_extra)
-        for topic, _ in events:
-            if is_published:
-                self._metrics.published.labels(topic).inc()
-                self._metrics.publish_duration.labels(topic).observe(self._clock.monotonic() - started)
-            else:
-                self._metrics.publish_errors.labels(topic).inc()
+        for topic, _ in events if is_published else ():
+            self._metrics.published.labels(topic).inc()
+            self._metrics.publish_duration.labels(topic).observe(self._clock.monotonic() - started)
         return is_published
 
     async def probe(self) -> None:
-        """Return when a broker answered with its metadata. A connection that does not is given up when it is idle.
+        """Return when a broker answered with its metadata.
+
+        A connection on which a probe fails, or two in a row are cut, is given up, unless publications wait for it:
+        those find out by themselves.
 
         Raises:
             ConnectionError: none did.
         """
+        self._unanswered += 1
         try:
             await self._link.probe()
-        except BaseException:  # a probe that is cut, too
-            if not self._flights:
-                self._link.abandon()
-                self._side.call_soon(self._sender.interrupt)
+        except ConnectionError:
+            self._give_up_idle()
             raise
+        except asyncio.CancelledError:
+            if self._unanswered > 1:
+                self._give_up_idle()
+            raise
+        self._unanswered = 0
+
+    def _give_up_idle(self) -> None:
+        if not self._flights:
+            self._link.abandon()
+            self._side.call_soon(self._sender.interrupt)
 
     async def probe_outbox(self) -> None:
         """Return when the outbox takes records.
@@ -151,6 +159,7 @@ class Publisher(Service):
         self._background = [self.add_future(self._keep_connected()), self.add_future(self._keep_replaying())]
 
     async def on_stop(self) -> None:
+        # They sleep by asyncio: a sleep of `mode` that meets the stop swallows the cancellation.
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -202,6 +211,8 @@ class Publisher(Service):
             self._flights.pop(flight, None)
             permit.success()
             return True
+        for record in flight.records:
+            self._metrics.publish_errors.labels(record.topic.removeprefix(self._settings.kafka_topic_prefix)).inc()
         refusal = next((error for error in failures if isinstance(error, REFUSED)), None)
         if flight in self._flights:
             log.warning("publication_failed", error=repr(failures[0]), in_flight=len(self._flights))
@@ -244,43 +255,51 @@ class Publisher(Service):
     # -- in the background
 
     async def _keep_connected(self) -> None:
-        while not self.should_stop:
+        while True:
             await self._link.until_abandoned()
             is_told = False
             while not self._link.is_connected:
                 try:
+                    await self._side.run(self._sender.connect())  # first: the replay begins when a probe succeeds
                     async with asyncio.timeout(CONNECT_SECONDS):
                         await self._link.connect()
                 except (ConnectionError, TimeoutError) as error:
                     if not is_told:
                         log.warning("publisher_waiting_for_kafka", error=repr(error))
                     is_told = True
-                    await self.sleep(RECONNECT_SECONDS)
+                    await asyncio.sleep(RECONNECT_SECONDS)
             log.info("publisher_connected")
 
     async def _keep_replaying(self) -> None:
         """Replay in another loop: in this one every window would wait for many turns of agents that are busy with what
         the windows before it brought.
         """
-        while not self.should_stop:
+        while True:
             await self._outbox.until_waiting()
             await self._link.until_connected()
             try:
                 permit = self._breaker.acquire()
             except CircuitOpenError:
-                await self.sleep(REFUSED_SECONDS)
+                await asyncio.sleep(REFUSED_SECONDS)
                 continue
             is_closed = self._breaker.snapshot().state is BreakerState.CLOSED
             try:
                 await self._side.run(self._replayer.run(WINDOWS if is_closed else 1))
             except (TimeoutError, KafkaError, OSError) as error:
                 log.warning("outbox_replay_failed", error=repr(error), pending=self._outbox.pending)
-                if isinstance(error, TimeoutError | KafkaError | ConnectionError):
+                if _is_kafkas(error):
                     permit.failure(error)
-                permit.ignore()  # a disk that fails says nothing about Kafka
-                await self.sleep(FAILED_SECONDS)
+                permit.ignore()
+                await asyncio.sleep(FAILED_SECONDS)
             else:
                 permit.success()
+
+
+def _is_kafkas(error: Exception) -> bool:
+    """Tell whether an error says that Kafka is away: a disk that fails does not, nor a topic that is yet to be made."""
+    if isinstance(error, UnknownTopicOrPartitionError):
+        return False
+    return isinstance(error, TimeoutError | KafkaError | ConnectionError)
 
 
 def _translated(refusal: Exception) -> RequestError:

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faust.types import TP
 from mode import Service
@@ -19,6 +20,7 @@ from bridge_app.domain.database_adapter.sorting import Reading
 from bridge_app.effects.intake import Intake
 from bridge_app.events.record import Record
 from bridge_app.kafka_clients import client_options
+from bridge_app.runtime.losses import Lost, lost_before
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -37,6 +39,8 @@ SESSION_MS = 15_000
 REBALANCE_MS = 30_000
 #: A member learns of a rebalance by its heartbeat.
 HEARTBEAT_MS = 1_000
+#: How long a hand-over may be held up by asking what was committed.
+ASK_MS = 5_000
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 5.0
 
@@ -45,7 +49,8 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
     """Hands out batches of the topics whose names match `pattern`, as a dynamic member of a consumer group.
 
     `read` is called for each record as it is fetched. `finish` is awaited before partitions are given away: it must
-    end what is being written, in bounded time. It may still commit.
+    end what is being written, in bounded time. It may still commit. `lost` is called with what the topics dropped
+    before it was read, `assigned` whenever partitions have come.
     """
 
     def __init__(
@@ -55,6 +60,8 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
         *,
         read: Callable[[Record], Reading],
         finish: Callable[[], Awaitable[None]],
+        lost: Callable[[Lost], None],
+        assigned: Callable[[], None] = lambda: None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -62,6 +69,9 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
         self._pattern = re.compile(pattern)
         self._read_record = read
         self._finish = finish
+        self._lost = lost
+        self._on_assigned = assigned
+        self._next: dict[TP, int] = {}
         self._consumer: AIOKafkaConsumer | None = None
         self._stopped_topics: set[str] = set()
         self._intake = Intake(
@@ -128,9 +138,11 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
         await self._finish()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Called by aiokafka, with none of the partitions paused."""
+        """Called by aiokafka, with none of the partitions paused and nothing read of them yet."""
+        await self._look_for_losses(list(assigned))
         self.has_assignment = True
         self.is_paused = False
+        self._on_assigned()
         self._pause_stopped()
 
     @Service.task
@@ -183,9 +195,59 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
             # Polled while paused as well: a member that polls no more is expelled from the group.
             fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=min(room, CHUNK) or 1)
             # No await up to here: these records belong to the assignment of this moment.
-            for records in fetched.values():
+            for tp, records in fetched.items():
+                self._mind_gap(consumer, TP(*tp), records)
                 self._intake.add(map(self._read_record, records))
             await asyncio.sleep(0)  # getmany does not yield while there is something to be had
+
+    async def _look_for_losses(self, assigned: list[TopicPartition]) -> None:
+        """Report what the topics have dropped between what was committed and their start."""
+        self._next = {}
+        consumer = self._consumer
+        if consumer is None or not assigned:
+            return
+        consumer.pause(*assigned)  # what is read, and perhaps committed, meanwhile would not be seen as lost
+        try:
+            committed = await self._committed(assigned)
+            starts = await consumer.beginning_offsets(assigned)
+        except (KafkaError, OSError) as error:
+            log.warning("adapter_losses_unknown", error=repr(error))
+            return
+        finally:
+            consumer.resume(*(consumer.assignment() & set(assigned)))
+        for tp in assigned:
+            wanted = committed.get(tp, starts[tp])
+            self._report(TP(*tp), wanted, starts[tp], starts[tp])
+            self._next[TP(*tp)] = max(wanted, starts[tp])
+
+    async def _committed(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """Ask for all partitions at once, which the consumer cannot."""
+        admin = AIOKafkaAdminClient(**client_options(self._settings), request_timeout_ms=ASK_MS)
+        try:
+            await admin.start()
+            found = await admin.list_consumer_group_offsets(self._settings.adapter_group, partitions=partitions)
+        finally:
+            await admin.close()
+        return {tp: known.offset for tp, known in found.items() if known.offset >= 0}
+
+    def _mind_gap(self, consumer: AIOKafkaConsumer, tp: TP, records: list[Record]) -> None:
+        wanted = self._next.get(tp)
+        self._next[tp] = records[-1].offset + 1
+        if wanted is not None and records[0].offset > wanted:
+            self.add_future(self._look_into_gap(consumer, tp, wanted, records[0].offset))
+
+    async def _look_into_gap(self, consumer: AIOKafkaConsumer, tp: TP, wanted: int, found: int) -> None:
+        try:
+            starts = await consumer.beginning_offsets([TopicPartition(*tp)])
+        except (KafkaError, OSError) as error:
+            log.warning("adapter_losses_unknown", error=repr(error))
+            return
+        self._report(tp, wanted, found, starts[TopicPartition(*tp)])
+
+    def _report(self, tp: TP, wanted: int, found: int, log_start: int) -> None:
+        lost = lost_before(self._settings.adapter_group, tp, wanted, found, log_start)
+        if lost is not None:
+            self._lost(lost)
 
     def _room(self) -> int:
         if self._intake.size_bytes >= 2 * BATCH_BYTES:

@@ -3,13 +3,17 @@
 import asyncio
 from collections.abc import Sequence
 
+from aiokafka.errors import UnknownTopicOrPartitionError
+
 from bridge_app.effects.flight import REFUSED, Flight
 from bridge_app.effects.outbox.replay import Refusal
 from bridge_app.effects.producer_link import ProducerLink
 from bridge_app.events.envelope import Outgoing
 
-#: A window is larger than a hook, and nobody waits for it.
-WINDOW_SECONDS = 5.0
+#: As long as a broker may take, after a restart, from its first answer until its partitions have leaders again. Nobody
+#: waits for a window; one whose connection is in doubt is interrupted.
+WINDOW_SECONDS = 20.0
+#: A broker that takes longer to answer is as good as none (resilience §2).
 CONNECT_SECONDS = 1.0
 
 
@@ -20,8 +24,8 @@ class WindowSender:
         self._link = link
         self._flight: Flight | None = None
 
-    async def send(self, records: Sequence[Outgoing]) -> Sequence[Exception | None]:
-        """Hand over the records in order and wait for every acknowledgement; the producer is abandoned if one misses.
+    async def connect(self) -> None:
+        """Connect, unless that is done.
 
         Raises:
             ConnectionError: no broker answers.
@@ -30,6 +34,14 @@ class WindowSender:
         if not self._link.is_connected:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._link.connect()
+
+    async def send(self, records: Sequence[Outgoing]) -> Sequence[Exception | None]:
+        """Hand over the records in order and wait for every acknowledgement; the producer is abandoned if one misses.
+
+        Raises: as `connect`.
+            UnknownTopicOrPartitionError: the topic of the first record does not exist, or not yet.
+        """
+        await self.connect()
         try:
             async with asyncio.timeout(WINDOW_SECONDS) as limit:
                 self._flight = flight = Flight(records, limit)
@@ -45,6 +57,8 @@ class WindowSender:
         outcomes = flight.outcomes()
         if any(error is not None for error in outcomes):
             self._link.abandon()
+        if not flight.acknowledgements:
+            raise UnknownTopicOrPartitionError(records[0].topic)
         return [Refusal(repr(error)) if isinstance(error, REFUSED) else error for error in outcomes]
 
     def interrupt(self) -> None:

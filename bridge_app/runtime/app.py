@@ -29,6 +29,7 @@ from bridge_app.runtime.folder import claim
 from bridge_app.runtime.guard import Guard
 from bridge_app.runtime.lanes import Lanes
 from bridge_app.runtime.loop_watch import LoopLimits, LoopWatch
+from bridge_app.runtime.losses import Lost
 from bridge_app.runtime.process import BridgeWorker, end
 from bridge_app.runtime.producer import BatchProducer
 from bridge_app.runtime.rebalances import RebalanceSensor
@@ -188,6 +189,13 @@ class BridgeApp(faust.App):
         refused = [f"Kafka refuses the credentials: {self.kafka_refusal}"] if self.kafka_refusal else []
         return [*refused, *self.guard.problems()]
 
+    def report_lost(self, lost: Lost) -> None:
+        """Tell of records that their topic dropped before they were read."""
+        log.critical("records_lost", **lost._asdict(), records=lost.records)
+        if lost.group == self.settings.adapter_group:
+            self.metrics.adapter_records_lost.inc(lost.records)
+        self.alarm(Alarm("RECORDS_LOST", str(lost), {**lost._asdict(), "records": lost.records}))
+
     def alarm(self, alarm: Alarm) -> None:
         """Tell operators, in the background."""
         self.add_future(self.raise_alarm(alarm))
@@ -270,6 +278,15 @@ class BridgeApp(faust.App):
         self.fence.beat()
         if self.fence.is_down:
             await self.crash(Fenced("this process was frozen for half a session"))
+
+    async def until_member(self) -> None:
+        """Return when this worker is known to be a member of its group; end it when it is none any more."""
+        await self.beat()
+        try:
+            while self.fence.holds_back():  # noqa: ASYNC110  # heartbeats are the business of another thread
+                await asyncio.sleep(PULSE_SECONDS)
+        except Fenced as error:
+            await self.crash(error)
 
 
 def _faust_settings(settings: Settings, session_timeout: float) -> dict[str, Any]:

@@ -4,9 +4,9 @@ On a rebalance, in this order: stop the flow; drop what is queued in lanes and s
 finish; commit; only then let Faust drop its own books. When partitions come back, nothing is delivered between the
 assignment and the seek to the committed offsets.
 
-Overridden because of how Faust's consumer behaves: `ack`, `getmany`, `on_partitions_revoked`, `wait_empty`,
-`perform_seek`, and the book-keeping hooks `_filter_tps_with_pending_acks`, `_new_offset`, `_should_commit`, `_commit`,
-`_add_gap`, `_wait_next_records`.
+Overridden because of how Faust's consumer behaves: `ack`, `getmany`, `on_partitions_revoked`, `on_partitions_assigned`,
+`wait_empty`, `perform_seek`, and the book-keeping hooks `_filter_tps_with_pending_acks`, `_new_offset`,
+`_should_commit`, `_commit`, `_add_gap`, `_wait_next_records`.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from bridge_app.errors import Fenced
 from bridge_app.events.record import Record
 from bridge_app.runtime.batches import BatchMessage, new_batch
 from bridge_app.runtime.books import Books
+from bridge_app.runtime.losses import lost_before
 from bridge_app.runtime.producer import BatchProducer
 
 if TYPE_CHECKING:
@@ -36,13 +37,32 @@ CRASH_COMMIT_SECONDS = 1.0
 PARK_SECONDS = 5.0
 #: The longest wait for records while a lane holds partitions back.
 HELD_FETCH_SECONDS = 0.02
+#: The member id of a client that the group has forgotten.
+UNKNOWN_MEMBER = ""
 #: How long the broker may hold an empty fetch. It answers one request of a connection at a time, and a hand-over asks
 #: three more behind that fetch: with Faust's fixed 1.5 s this took 4.5 s (measured).
 FETCH_WAIT_MS = 250
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread with a shorter wait for an empty fetch."""
+    """Faust's consumer thread with a shorter wait for an empty fetch, and a fence that hears of heartbeats."""
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        coordinator = self._ensure_consumer()._coordinator
+        do_heartbeat = coordinator._do_heartbeat
+        fence = cast("BridgeApp", self.app).fence
+
+        async def heard() -> bool:
+            asked_at = fence.now()
+            confirmed: bool = await do_heartbeat()
+            if confirmed:
+                fence.confirm_membership(asked_at)
+            elif coordinator.member_id == UNKNOWN_MEMBER:
+                fence.expel()
+            return confirmed
+
+        coordinator._do_heartbeat = heard
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -59,6 +79,7 @@ class BatchConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self.books = Books()
         self._parked = asyncio.Event()
+        self._next: dict[TP, int] = {}
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -140,6 +161,7 @@ class BatchConsumer(driver.Consumer):
         for tp, records in fetched.items():
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
             if tp.topic in self.app.batch_topics:
+                self._mind_gap(tp, records)
                 chunks = [records[i : i + MAX_BATCH_RECORDS] for i in range(0, len(records), MAX_BATCH_RECORDS)]
                 queues[tp] = iter([new_batch(tp, chunk, generation) for chunk in chunks])
             else:
@@ -152,6 +174,31 @@ class BatchConsumer(driver.Consumer):
                 else:
                     yield tp, message
 
+    def _mind_gap(self, tp: TP, records: list[Record]) -> None:
+        wanted = self._next.get(tp)
+        if wanted is None:
+            return  # a changelog, or nothing was ever committed
+        self._next[tp] = records[-1].offset + 1
+        if records[0].offset > wanted:
+            self.add_future(self._look_for_losses({tp: wanted}, {tp: records[0].offset}))
+
+    async def _look_for_losses(self, wanted: Mapping[TP, int], found: Mapping[TP, int]) -> dict[TP, int]:
+        """Report what is gone between what was to be read next and what was found; return where the logs start."""
+        starts = {TP(tp.topic, tp.partition): at for tp, at in (await self.earliest_offsets(*wanted)).items()}
+        for tp, log_start in starts.items():
+            lost = lost_before(self.app.conf.id, tp, wanted[tp], found.get(tp, log_start), log_start)
+            if lost is not None:
+                self.app.report_lost(lost)
+        return starts
+
+    def _first_not_applied(self, tp: TP, committed: int) -> int:
+        """Return the next offset whose record has not taken effect: tables may be ahead of what was committed."""
+        agents = [agent for agent in self.app.step_agents if tp.topic in agent.topics]
+        applied = [
+            -1 if agent.table is None else agent.table.watermarks(tp.partition).get(tp.topic, -1) for agent in agents
+        ]
+        return max(committed, min(applied, default=-1) + 1)
+
     async def read_again(self, topic: str) -> None:
         """Read a topic that had stopped from its committed offsets on, for as long as this worker has its partitions.
 
@@ -163,7 +210,7 @@ class BatchConsumer(driver.Consumer):
         for tp, offset in ((TP(tp.topic, tp.partition), offset) for tp, offset in earliest.items()):
             offset = max(offset, self.books.confirmed(tp) or 0)
             await self._seek(tp, offset)
-            self._read_offset[tp] = offset
+            self._read_offset[tp] = self._next[tp] = offset
         self._buffered_partitions.difference_update(own)
 
     # -- rebalance
@@ -174,6 +221,11 @@ class BatchConsumer(driver.Consumer):
         await super().on_partitions_revoked(revoked)
         self.books.forget(revoked)
         self.books.forget_delivered()
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Note that this worker is a member: it has just joined, and its heartbeats begin after this."""
+        self.app.fence.confirm_membership(self.app.fence.now())
+        await super().on_partitions_assigned(assigned, generation_id)
 
     async def wait_empty(self) -> None:
         """Finish the steps in progress, leave what is queued, commit. Called at revocation and at shutdown.
@@ -234,17 +286,26 @@ class BatchConsumer(driver.Consumer):
         self.books.forget_delivered()
         changelogs = self.app.tables.changelog_topics
         fresh: list[TP] = []
+        known: dict[TP, int] = {}
         for tp in self.assignment():
             committed = self._committed_offset[tp]
             if committed:
                 self.books.confirm({tp: committed})
-            elif tp.topic not in changelogs:
-                fresh.append(tp)
+            if tp.topic not in changelogs:
+                if committed:
+                    known[tp] = committed
+                else:
+                    fresh.append(tp)
+        self._next = {}
+        if known:
+            starts = await self._look_for_losses({tp: self._first_not_applied(tp, at) for tp, at in known.items()}, {})
+            self._next = {tp: max(at, starts[tp]) for tp, at in known.items()}
         if fresh:
             for aiokafka_tp, offset in (await self.earliest_offsets(*fresh)).items():
                 tp = TP(aiokafka_tp.topic, aiokafka_tp.partition)
                 await self._seek(tp, offset)
                 self._read_offset[tp] = None
+                self._next[tp] = offset
         for lanes in self.app.lanes:
             lanes.open(self.app.consumer_generation_id)
 

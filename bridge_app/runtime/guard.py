@@ -20,9 +20,9 @@ class Guard:
         self._max_share = max_share
         self._limits: dict[tuple[str, str], DeadLetterLimit] = {}
 
-    def good(self, agent: str, topic: str) -> None:
-        """Count a record that was handled."""
-        self._limit(agent, topic).good()
+    def good(self, agent: str, topic: str, count: int = 1) -> None:
+        """Count records that were handled."""
+        self._limit(agent, topic).good(count)
 
     def bad(self, agent: str, topic: str, error: str) -> bool:
         """Count a record that cannot be handled.

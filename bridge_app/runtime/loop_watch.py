@@ -24,7 +24,7 @@ LOOK_EVERY_SECONDS = 0.25
 #: The usual interval between two readings of the metrics.
 REMEMBERED_SECONDS = 15.0
 #: Between two looks of this thread: longer, and the whole process stood still, which is the fence's to judge.
-FROZEN_SECONDS = 1.0
+FROZEN_SECONDS = 5.0
 #: How long the last words may take: the blocked loop may hold the log.
 LAST_WORDS_SECONDS = 5.0
 

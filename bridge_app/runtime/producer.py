@@ -6,13 +6,13 @@ Stock Faust puts changelog records into a buffer, logs a failed send and commits
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 import structlog
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import murmur2
 from faust.transport.drivers import aiokafka as driver
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bridge_app.runtime.app import BridgeApp
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
@@ -50,18 +52,18 @@ class BatchProducer(driver.Producer):
 
     def _new_producer(self, transactional_id: str | None = None) -> Any:
         """Return the client. Before each of its requests the fence is asked again: records may have waited in it while
-        the process was frozen, and would be written behind those of the new owner.
+        the process was frozen or the network away, and would be written behind those of the new owner.
         """
         client = super()._new_producer(transactional_id)
         sender = client._sender
         send_request = sender._send_produce_req
         app = cast("BridgeApp", self.app)
 
-        async def send_while_awake(node_id: int, batches: Any) -> None:
-            await app.beat()
+        async def send_as_member(node_id: int, batches: Any) -> None:
+            await app.until_member()
             await send_request(node_id, batches)
 
-        sender._send_produce_req = send_while_awake
+        sender._send_produce_req = send_as_member
         return client
 
     async def produce(
@@ -86,15 +88,29 @@ class BatchProducer(driver.Producer):
             KafkaError: the broker refuses the records for good.
         """
         pending = list(records)
+
+        def attempt() -> Awaitable[int]:
+            return self._while_topic_exists(topic, self._produce_once(topic, partition, pending))
+
+        return await self._retried(attempt, allowed=allowed, retried=retried, topic=topic, partition=partition)
+
+    async def _retried(
+        self,
+        attempt: Callable[[], Awaitable[T]],
+        *,
+        allowed: Callable[[], None],
+        retried: Callable[[], None],
+        **place: str | int,
+    ) -> T:
         delay = FIRST_RETRY_SECONDS
         while True:
             allowed()
             try:
-                return await self._while_topic_exists(topic, self._produce_once(topic, partition, pending))
+                return await attempt()
             except KafkaError as error:
                 if not error.retriable:
                     raise
-                log.warning("send_retried", topic=topic, partition=partition, error=repr(error), delay_seconds=delay)
+                log.warning("send_retried", **place, error=repr(error), delay_seconds=delay)
             retried()
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_RETRY_SECONDS)
@@ -105,14 +121,29 @@ class BatchProducer(driver.Producer):
         batch = client.create_batch()
         for one in records:
             if batch.append(timestamp=one.timestamp_ms, key=one.key, value=one.value, headers=one.headers) is None:
-                sent.append(await client.send_batch(batch, topic, partition=partition))
+                sent.append(await self._enqueue(batch, topic, partition))
                 batch = client.create_batch()
                 batch.append(timestamp=one.timestamp_ms, key=one.key, value=one.value, headers=one.headers)
         in_last = batch.record_count()
-        sent.append(await client.send_batch(batch, topic, partition=partition))
+        sent.append(await self._enqueue(batch, topic, partition))
         acknowledged = await asyncio.gather(*sent)
         last: int = acknowledged[-1].offset + in_last - 1
         return last
+
+    async def _enqueue(self, batch: Any, topic: str, partition: int) -> "asyncio.Future[Any]":
+        """Give a batch to the client when it has room for it, which it has when the batch before it has been sent.
+
+        The client gives that up after a request timeout, with an error that is not retriable. To try the whole send
+        again would send the batches before it twice.
+        """
+        while True:
+            try:
+                return cast(
+                    "asyncio.Future[Any]",
+                    await self._ensure_producer().send_batch(batch, topic, partition=partition),
+                )
+            except KafkaTimeoutError:
+                log.warning("send_waits_for_room", topic=topic, partition=partition)
 
     async def _while_topic_exists(self, topic: str, sending: Coroutine[Any, Any, int]) -> int:
         """Wait for a send; see to it meanwhile that its topic is there."""
@@ -154,7 +185,9 @@ class BatchProducer(driver.Producer):
         counts: dict[str, int] = {}
         for topic, send in sends:
             if topic not in counts:
-                counts[topic] = await self._partition_count(topic)
+                counts[topic] = await self._retried(
+                    partial(self._partition_count, topic), allowed=allowed, retried=retried, topic=topic
+                )
             by_partition[topic, partition_of(send.key, counts[topic])].append(send)
         await asyncio.gather(
             *(

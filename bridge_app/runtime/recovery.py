@@ -9,8 +9,10 @@ from typing import Any, cast
 
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
+from faust.types import TP
 
 from bridge_app.runtime.consumer import BatchConsumer
+from bridge_app.runtime.state_table import StateTable
 
 
 class ParkedRecovery(Recovery):
@@ -19,6 +21,21 @@ class ParkedRecovery(Recovery):
     async def on_recovery_completed(self, generation_id: int = 0) -> None:
         await cast(BatchConsumer, self.app.consumer).park()
         await super().on_recovery_completed(generation_id)
+
+    async def _build_offsets(self, consumer: Any, tps: set[TP], destination: Any, title: str) -> None:
+        """Find where to read on from; a database that is ahead of its changelog is set aside first.
+
+        Stock Faust raises at every start: the worker would crash in a loop.
+        """
+        await super()._build_offsets(consumer, tps, destination, title)
+        for tp in tps:
+            offset, end = destination[tp], self.active_highwaters[tp]
+            if offset is None or end is None or offset <= end:
+                continue
+            reason = f"it is at offset {offset} of {tp.topic}-{tp.partition}, whose last one is {end}"
+            cast(StateTable[Any], self.tables._changelogs[tp.topic]).set_aside(tp.partition, reason)
+            destination[tp] = -1
+            await super()._build_offsets(consumer, {tp}, destination, title)
 
     async def _resume_streams(self, generation_id: int = 0) -> None:
         await cast(BatchConsumer, self.app.consumer).park()

@@ -65,3 +65,8 @@ class RowCodec(Generic[S]):
             f"table {self._table}: its state has schema version {version}, this release reads up to {self._version}; "
             "start the newer release again"
         )
+
+
+def is_past(grave: Watermarks, partition: Watermarks) -> bool:
+    """Whether no replay can meet a forgotten key any more: the partition is past all that was applied to the key."""
+    return all(offset <= partition.get(topic, -1) for topic, offset in grave.items())

@@ -120,6 +120,7 @@ class StepAgent(Generic[S, E]):
         started, applied, skipped = monotonic(), counts.applied, counts.skipped
         work = _Work(self, message)
         stopped_at = next((record.offset for record in records if not work.take(record)), None)
+        work.count_good()
         applied, skipped = counts.applied - applied, counts.skipped - skipped
         self._decided(monotonic() - started)
         if work.outgoing:
@@ -172,6 +173,7 @@ class _Work(Generic[S, E]):
         self._agent = agent
         self._topic = message.topic
         self._partition = message.partition
+        self._good = 0
         self._read: dict[bytes, Row[S]] = {}
         self.rows: dict[bytes, Row[S]] = {}
         self.outgoing: list[tuple[str, Send]] = []
@@ -203,8 +205,14 @@ class _Work(Generic[S, E]):
             self._apply(record, event)
         except PoisonRecord as error:
             return self._set_aside(record, error, with_letter=True)
-        agent.app.guard.good(agent.name, self._topic)
+        self._good += 1
         return True
+
+    def count_good(self) -> None:
+        """Hand the guard what was handled since the last bad record: once per step, not per event."""
+        if self._good:
+            self._agent.app.guard.good(self._agent.name, self._topic, self._good)
+            self._good = 0
 
     def _apply(self, record: Record, event: E) -> None:
         key = record.key
@@ -267,6 +275,7 @@ class _Work(Generic[S, E]):
     def _set_aside(self, record: Record, error: PoisonRecord, *, with_letter: bool) -> bool:
         """Count a bad record, and dead-letter it if asked to; return False when its topic stops here instead."""
         agent = self._agent
+        self.count_good()
         if agent.app.guard.bad(agent.name, self._topic, str(error)):
             return False
         agent.counts.poison += 1

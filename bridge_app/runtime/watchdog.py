@@ -59,18 +59,22 @@ class Watchdog(Service):
 
     @Service.task
     async def _run(self) -> None:
-        while not self.should_stop:
-            await self.sleep(self._every)
-            try:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    await self._look()
-            except (KafkaError, OSError, TimeoutError) as error:
-                log.warning("watchdog_sees_nothing", error=repr(error))
-                self._watch.start_anew()
-                await self._disconnect()
+        try:
+            while not self.should_stop:
+                await self.sleep(self._every)
+                if not self.should_stop:
+                    await self._look_patiently()
+        finally:  # here and not in on_stop, which comes while a look may still need its clients
+            await self._disconnect()
 
-    async def on_stop(self) -> None:
-        await self._disconnect()
+    async def _look_patiently(self) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._look()
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.warning("watchdog_sees_nothing", error=repr(error))
+            self._watch.start_anew()
+            await self._disconnect()
 
     async def _look(self) -> None:
         found = await self._offsets()
@@ -94,6 +98,9 @@ class Watchdog(Service):
             return {}
         admin, consumer = await self._connect()
         partitions = {TopicPartition(*tp) for tps in watched.values() for tp in tps}
+        if consumer.assignment() != partitions:  # it learns of their leaders by that, all at once
+            consumer.assign(list(partitions))
+            consumer.pause(*partitions)
         ends = await consumer.end_offsets(partitions)
         found = {}
         for group, tps in watched.items():
@@ -107,7 +114,7 @@ class Watchdog(Service):
         """Whether there is a record to read: the marks of transactions take offsets, too, and cannot be committed."""
         _, consumer = await self._connect()
         tp = TopicPartition(*stall.owned.tp)
-        consumer.assign([tp])
+        consumer.assign([tp])  # resumed by that; the next look assigns and pauses all of them again
         if stall.offsets.committed < 0:
             await consumer.seek_to_beginning(tp)
         else:

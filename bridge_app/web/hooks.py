@@ -17,7 +17,7 @@ from bridge_app.web.bodies import read_json
 from bridge_app.web.context import RequestContext, context_of
 from bridge_app.web.idempotency import Idempotency
 from bridge_app.web.limits import Turns
-from bridge_app.web.meter import BUFFERED, VALIDATED, note_hook
+from bridge_app.web.meter import BUFFERED, PUBLISHED, VALIDATED, note_hook
 from bridge_app.web.queries import flag
 from bridge_app.web.views import View
 
@@ -66,28 +66,25 @@ class HookReceiver:
         dry_run = flag(request, "dry_run")
         _adopt_correlation(context, body)
         note = note_hook(request, route, body)
-        if dry_run:
-            note.status = VALIDATED
         event = accept(route, body, self._arrival(context))
         if dry_run:
-            return self._answer(request, event, "validated", is_published=False)
+            note.status = VALIDATED
+            return self._answer(request, event, VALIDATED)
 
         async def publish_and_answer() -> web.Response:
             async with self._turns.turn():
                 is_published = await self._publish([(route.topic, event)])
-            if not is_published:
-                note.status = BUFFERED
-            status = "completed" if is_published else "buffered"
-            return self._answer(request, event, status, is_published=is_published)
+            note.status = PUBLISHED if is_published else BUFFERED
+            return self._answer(request, event, note.status)
 
         return await self._idempotency.once(request, publish_and_answer)
 
-    def _answer(self, request: web.Request, event: Event, status: str, *, is_published: bool) -> web.Response:
+    def _answer(self, request: web.Request, event: Event, status: str) -> web.Response:
         data = {
-            "hook_id": None if status == "validated" else hook_id(event.event_id),
+            "hook_id": None if status == VALIDATED else hook_id(event.event_id),
             "correlation_id": event.correlation_id,
-            "processing_status": status,
-            "event_published": is_published,
+            "processing_status": "completed" if status == PUBLISHED else status,
+            "event_published": status == PUBLISHED,
             "intelligence_analysis": self._analysis(event),
             "processing_time_ms": self._answers.elapsed_ms(context_of(request)),
         }

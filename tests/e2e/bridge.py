@@ -4,10 +4,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import uuid4
 
 import aiohttp
 import asyncpg
@@ -21,8 +19,6 @@ T = TypeVar("T")
 Events = list[tuple[str, dict[str, Any]]]
 
 POLL_SECONDS = 0.05
-#: Enough to reach most partitions.
-HAND_OVER_HOOKS = 12
 
 
 def lifecycle(name: str, *, hook_type: str = "service_started", **fields: Any) -> dict[str, Any]:
@@ -111,21 +107,6 @@ class Bridge:
             yield self._other
         finally:
             assert await self._other.terminate() == 0
-            await self._handed_over()
-
-    async def _handed_over(self) -> None:
-        """Wait until the first worker has every partition again: no other test is about a hand-over."""
-        for number in range(HAND_OVER_HOOKS):
-            service = f"handed-over-{uuid4().hex[:8]}-{number}"
-            await self.eventually(partial(self._accepts, service), within=60)
-            await self.eventually(partial(self._found, service), within=60)
-
-    async def _accepts(self, service: str) -> bool:
-        return (await self.post("/hooks/service/lifecycle", lifecycle(service, instance_id="1")))[0] == 200
-
-    async def _found(self, service: str) -> bool:
-        _, answer = await self.get(f"/intelligence/patterns?service={service}")
-        return bool(answer["data"]["patterns"])
 
     async def consul_service(self, service_id: str) -> dict[str, Any] | None:
         """Return what Consul's agent knows of a service, by its id."""

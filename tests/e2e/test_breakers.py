@@ -1,16 +1,14 @@
 """Circuit breakers of a running worker: shown, reset by hand, counted, and told of (resilience §1, §2; hooks §11)."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-import asyncpg
 import pytest
 
 from tests.e2e.bridge import Bridge, Events, lifecycle
+from tests.e2e.deployment import deployment
 from tests.e2e.test_metrics import scrape, value
 from tests.lab.services import CONSUL_PROXY, POSTGRES_PROXY, OwnServer, ProxiedKafka
 from tests.lab.tcp_proxy import TcpProxy
@@ -23,7 +21,7 @@ FIELDS = {
 }  # fmt: skip
 
 
-class Deployment:
+class Guarded:
     """A worker that reaches Postgres and Consul through proxies."""
 
     def __init__(self, bridge: Bridge, postgres: TcpProxy, consul: TcpProxy) -> None:
@@ -51,39 +49,13 @@ class Deployment:
 
 
 @pytest.fixture
-async def deployment(
-    stack: Mapping[str, str], database: Mapping[str, str], unique_prefix: str, tmp_path: Path
-) -> AsyncIterator[Deployment]:
+async def guarded(stack: Mapping[str, str], tmp_path: Path) -> AsyncIterator[Guarded]:
     """A deployment of its own, whose worker is not started."""
-    environ = {
-        **stack,
-        **database,
-        "KAFKA_TOPIC_PREFIX": unique_prefix,
-        "KAFKA_TOPIC_PARTITIONS": "1",
-        "ENVIRONMENT": "e2e",
-        "POSTGRES_PORT": str(POSTGRES_PROXY),
-        "CONSUL_PORT": str(CONSUL_PROXY),
-    }
-    async with AsyncExitStack() as resources:
-        session = await resources.enter_async_context(aiohttp.ClientSession())
-        pool = await resources.enter_async_context(asyncpg.create_pool(**_address(database), min_size=0))
-        postgres = TcpProxy(port=POSTGRES_PROXY, target=int(stack["POSTGRES_PORT"]))
-        consul = TcpProxy(port=CONSUL_PROXY, target=int(stack["CONSUL_PORT"]))
-        await resources.enter_async_context(postgres.running())
-        await resources.enter_async_context(consul.running())
-        bridge = Bridge(tmp_path, environ, PORT, session, pool)
-        resources.callback(bridge.worker.destroy)
-        yield Deployment(bridge, postgres, consul)
-
-
-def _address(database: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "host": database["POSTGRES_HOST"],
-        "port": int(database["POSTGRES_PORT"]),
-        "user": database["POSTGRES_USER"],
-        "password": database.get("POSTGRES_PASSWORD") or None,
-        "database": database["POSTGRES_DB"],
-    }
+    postgres = TcpProxy(port=POSTGRES_PROXY, target=int(stack["POSTGRES_PORT"]))
+    consul = TcpProxy(port=CONSUL_PROXY, target=int(stack["CONSUL_PORT"]))
+    environ = {"POSTGRES_PORT": str(POSTGRES_PROXY), "CONSUL_PORT": str(CONSUL_PROXY)}
+    async with postgres.running(), consul.running(), deployment(stack, tmp_path, PORT, **environ) as bridge:
+        yield Guarded(bridge, postgres, consul)
 
 
 def told(events: Events, event_type: str, breaker: str) -> list[dict[str, Any]]:
@@ -94,20 +66,20 @@ def told(events: Events, event_type: str, breaker: str) -> list[dict[str, Any]]:
     ]
 
 
-async def test_resilience_15_each_change_of_a_breaker_is_shown_counted_and_told(deployment: Deployment) -> None:
-    bridge = deployment.bridge
+async def test_resilience_15_each_change_of_a_breaker_is_shown_counted_and_told(guarded: Guarded) -> None:
+    bridge = guarded.bridge
     bridge.worker.start()
     await bridge.eventually(bridge.is_ready, within=60)
     _, answer = await bridge.get("/circuit-breaker/status")
     rows = answer["data"]["circuit_breakers"]
     assert [row["service"] for row in rows] == ROWS
     assert all(set(row) == FIELDS for row in rows)
-    assert (await deployment.row("postgres"))["state"] == "closed"
+    assert (await guarded.row("postgres"))["state"] == "closed"
 
     async with bridge.tail("system.errors") as errors:
-        await deployment.postgres.cut()
-        await deployment.until("postgres", "open")
-        row = await deployment.row("postgres")
+        await guarded.postgres.cut()
+        await guarded.until("postgres", "open")
+        row = await guarded.row("postgres")
         assert (row["failure_threshold"], row["circuit_opened_at"] is None) == (5, False)
         assert row["last_failure_time"] >= row["circuit_opened_at"][:19]
         assert row["workers"][0]["instance_id"] == bridge.worker.name
@@ -116,14 +88,14 @@ async def test_resilience_15_each_change_of_a_breaker_is_shown_counted_and_told(
         assert (status, answer["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
         assert "circuit breaker postgres is open" in answer["error"]["message"]
         for other in ("kafka", "consul"):
-            assert (await deployment.row(other))["state"] == "closed"
+            assert (await guarded.row(other))["state"] == "closed"
 
-        await deployment.postgres.heal()
-        await deployment.until("postgres", "closed")
+        await guarded.postgres.heal()
+        await guarded.until("postgres", "closed")
         assert (await bridge.get("/intelligence/patterns?time_window=48"))[0] == 200
         seen = await errors.until(lambda events: bool(told(events, "error.service.recovered", "postgres")), within=10)
 
-    assert await deployment.transitions("postgres") == {"open": 1, "half_open": 1, "closed": 1}
+    assert await guarded.transitions("postgres") == {"open": 1, "half_open": 1, "closed": 1}
     (critical,), (recovered,) = (told(seen, f"error.service.{kind}", "postgres") for kind in ("critical", "recovered"))
     info = critical["payload"]["error_info"]
     assert (info["error_type"], info["severity"], info["service_name"]) == (
@@ -137,12 +109,12 @@ async def test_resilience_15_each_change_of_a_breaker_is_shown_counted_and_told(
     assert recovered["payload"]["error_info"]["error_id"] == info["error_id"]
 
 
-async def test_resilience_15_reset_closes(deployment: Deployment) -> None:
-    bridge = deployment.bridge
+async def test_resilience_15_reset_closes(guarded: Guarded) -> None:
+    bridge = guarded.bridge
     bridge.worker.start(BREAKER_CONSUL_FAILURE_THRESHOLD=3)
     await bridge.eventually(bridge.is_ready, within=60)
-    await deployment.consul.cut()
-    await deployment.until("consul", "open")
+    await guarded.consul.cut()
+    await guarded.until("consul", "open")
 
     async with bridge.tail("system.errors") as errors:
         status, answer = await bridge.post("/circuit-breaker/reset/consul", {})
@@ -153,23 +125,23 @@ async def test_resilience_15_reset_closes(deployment: Deployment) -> None:
         }  # fmt: skip
         assert data["reset_time"].endswith("Z")
         await errors.until(lambda events: bool(told(events, "error.service.recovered", "consul")), within=10)
-    assert (await deployment.transitions("consul"))["closed"] == 1
+    assert (await guarded.transitions("consul"))["closed"] == 1
 
     status, answer = await bridge.post("/circuit-breaker/reset/nobody", {})
     assert (status, answer["error"]["code"]) == (404, "NOT_FOUND")
 
 
 async def test_resilience_15_that_kafka_was_away_is_told_when_it_is_back(
-    deployment: Deployment, own_kafka: OwnServer[ProxiedKafka], tmp_path: Path
+    guarded: Guarded, own_kafka: OwnServer[ProxiedKafka], tmp_path: Path
 ) -> None:
-    bridge = deployment.bridge
+    bridge = guarded.bridge
     await own_kafka.start()
     beside = Bridge(tmp_path, {**bridge.environ, **own_kafka.environ}, PORT, bridge.session, bridge.postgres)
     beside.worker.start()
     try:
         await beside.eventually(beside.is_ready, within=60)
         await own_kafka.stop()
-        watched = Deployment(beside, deployment.postgres, deployment.consul)
+        watched = Guarded(beside, guarded.postgres, guarded.consul)
         await watched.until("kafka", "open")
         await own_kafka.start()
         await watched.until("kafka", "closed")

@@ -102,3 +102,47 @@ async def test_a_dead_letter_topic_that_was_deleted_is_made_again_when_it_is_nee
 
     await bridge.eventually(letter, within=40)
     assert bridge.worker.is_running
+
+
+async def test_resilience_07_co_partitioned_topics_that_differ_end_the_start_with_code_3_and_the_cure(
+    stack: Mapping[str, str], cluster: Cluster, tmp_path: Path
+) -> None:
+    async with deployment(stack, tmp_path, PORT) as bridge:
+        first, second = bridge.topic("workflow.requests"), bridge.topic("workflow.ticks")
+        await cluster.create(first, 3)
+        await cluster.create(second, 1)
+        assert await bridge.worker.start().exit_code() == 3
+        assert f"topic {second} has 1 partitions, expected 3 as {first} has" in bridge.worker.log
+        assert "recreate it with that number of partitions" in bridge.worker.log
+
+
+async def test_topics_read_beside_one_that_exists_get_its_partitions(
+    stack: Mapping[str, str], cluster: Cluster, tmp_path: Path
+) -> None:
+    async with deployment(stack, tmp_path, PORT) as bridge:
+        await cluster.create(bridge.topic("workflow.ticks"), 3)
+        bridge.worker.start()
+        await until_healthy(bridge)
+        for name in ("workflow.requests", "workflow.step_results", "workflow.requests.dlq"):
+            assert len(await cluster.partitions(bridge.topic(name))) == 3, name
+        assert await bridge.worker.terminate() == 0
+
+
+async def test_a_topic_at_its_limit_makes_health_unhealthy_which_names_agent_topic_and_error(
+    stack: Mapping[str, str], cluster: Cluster, tmp_path: Path
+) -> None:
+    async with deployment(stack, tmp_path, PORT, KAFKA_ENABLE_DLQ="false") as bridge:
+        bridge.worker.start()
+        await until_healthy(bridge)
+        topic = bridge.topic("hooks.service_lifecycle")
+        await cluster.send(topic, b"shop", b"no JSON")
+
+        async def both_stopped() -> bool:
+            data = (await bridge.get("/health"))[1]["data"]
+            return data["status"] == "unhealthy" and len(data["problems"]) == 2
+
+        await bridge.eventually(both_stopped, within=30)
+        problems = "\n".join((await bridge.get("/health"))[1]["data"]["problems"])
+        for agent in ("intelligence_observe", "database_adapter"):
+            assert f"{agent} stopped topic {topic}: INVALID_JSON" in problems
+        assert await bridge.worker.terminate() == 0

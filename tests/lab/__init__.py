@@ -5,6 +5,8 @@
     timing       a worker that sets alarms, which ticks ring
     stock        the counting worker as stock Faust has it: the control
     kill_points  end the process between two phases of a step
+    reading      a worker that reads envelopes as the bridge's agents do
+    stuck        one partition that waits
     worker       start, stop, kill and freeze worker processes
     cluster      what the broker says: ends, committed offsets, members
     load         seeded events

@@ -1,16 +1,18 @@
 """What every lab worker is made of. Besides the bridge's own variables it reads:
 
-LAB_TOPICS         source topics, separated by commas; all feed one table (lab.in)
-LAB_SESSION        session timeout in seconds (6)
-LAB_STEP_MICROS    how long each event takes, in microseconds (0)
-LAB_RAISE_AT       number of the event at which the step raises (none)
-LAB_STATE_VERSION  schema version of the table's state (1)
-LAB_KILL_AT        phase of a step at which the process is killed, see `kill_points` (none)
-LAB_KILL_STEP      at which time the phase is reached (1)
-LAB_LOOP_DEAD      how long the event loop may be blocked, in seconds (45)
-LAB_BLOCK_COMMITS  number of a partition that is never committed (none)
-LAB_HANG_AT        number of the event at which the step hangs (none)
-LAB_RESUME         if set, a topic that has stopped is resumed a moment later, as an operator would
+LAB_TOPICS           source topics, separated by commas; all feed one table (lab.in)
+LAB_SESSION          session timeout in seconds (6)
+LAB_REQUEST_TIMEOUT  after how many seconds the producer gives a request up and tries again (40)
+LAB_STEP_MICROS      how long each event takes, in microseconds (0)
+LAB_RAISE_AT         number of the event at which the step raises (none)
+LAB_STATE_VERSION    schema version of the table's state (1)
+LAB_KILL_AT          phase of a step at which the process is killed, see `kill_points` (none)
+LAB_KILL_STEP        at which time the phase is reached (1)
+LAB_LOOP_DEAD        how long the event loop may be blocked, in seconds (45)
+LAB_BLOCK_COMMITS    number of a partition that is never committed (none)
+LAB_HANG_AT          number of the event at which the step hangs (none)
+LAB_RESUME           if set, a topic that has stopped is resumed a moment later, as an operator would
+LAB_STUCK            partition whose changelog is not sent while there is a file `stuck` in the data folder (none)
 """
 
 import asyncio
@@ -34,7 +36,7 @@ from bridge_app.runtime.loop_watch import LoopLimits
 from bridge_app.runtime.step_agent import AnyStepAgent
 from bridge_app.settings import Settings
 from bridge_app.topics import Topic
-from tests.lab import kill_points
+from tests.lab import kill_points, stuck
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +58,7 @@ def new_app() -> BridgeApp:
         loop_limits=LoopLimits(dead=float(os.environ.get("LAB_LOOP_DEAD", "45"))),
         web_enabled=False,
         broker_client_id=settings.instance_id,
+        producer_request_timeout=float(os.environ.get("LAB_REQUEST_TIMEOUT", "40")),
     )
     app.declare([*(Topic(name, None) for name in TOPICS), Topic(DERIVED, None, dead_letters=False)])
     app.inner_services.append(Report(app))
@@ -63,17 +66,21 @@ def new_app() -> BridgeApp:
 
 
 def observe(agent: AnyStepAgent) -> None:
-    """Install what the environment asks for: kill point, blocked commits, a hung step, whoever resumes topics."""
+    """Install what the environment asks for: kill point, stuck partition, blocked commits, a hung step, whoever
+    resumes topics.
+    """
+    assert agent.table is not None
     if "LAB_BLOCK_COMMITS" in os.environ:
         block_commits(int(os.environ["LAB_BLOCK_COMMITS"]))
     if "LAB_HANG_AT" in os.environ:
         hang(agent, int(os.environ["LAB_HANG_AT"]))
     if "LAB_RESUME" in os.environ:
         agent.app.inner_services.append(Operator(agent))
-    phase = os.environ.get("LAB_KILL_AT")
+    phase, partition = os.environ.get("LAB_KILL_AT"), os.environ.get("LAB_STUCK")
     if phase:
-        assert agent.table is not None
         kill_points.install(agent.table, phase, int(os.environ.get("LAB_KILL_STEP", "1")))
+    if partition:
+        stuck.install(agent.table, int(partition), agent.app.settings.data_dir / "stuck")
 
 
 def block_commits(partition: int) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.errors import GroupCoordinatorNotAvailableError, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.group import LeaveGroupRequest
 
@@ -24,8 +24,9 @@ class Cluster:
     async def stop(self) -> None:
         await self._admin.close()
 
-    async def create(self, topic: str, partitions: int) -> None:
-        response = await self._admin.create_topics([NewTopic(topic, partitions, 1)])
+    async def create(self, topic: str, partitions: int, **config: str) -> None:
+        configs = {name.replace("_", "."): value for name, value in config.items()}
+        response = await self._admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=configs)])
         for name, code, *_rest in response.topic_errors:
             if code:
                 raise for_code(code)(name)
@@ -34,6 +35,10 @@ class Cluster:
     async def delete(self, topic: str) -> None:
         await self._admin.delete_topics([topic])
         await eventually(lambda: self._has(topic, 0), f"{topic} is gone")
+
+    async def delete_before(self, tp: TopicPartition, offset: int) -> None:
+        """Drop the records of a partition before an offset, as retention does."""
+        await self._admin.delete_records({tp: RecordsToDelete(before_offset=offset)})
 
     async def clear(self, prefix: str) -> None:
         """Order the deletion of every topic under a prefix."""

@@ -1,4 +1,6 @@
-"""Circuit breakers for parts that are tested without a worker around them."""
+"""Circuit breakers and alarms for parts that are tested without a worker around them."""
+
+from typing import Any
 
 from bridge_app.clock import SystemClock
 from bridge_app.domain.alarms import NoAlarms
@@ -8,6 +10,19 @@ from bridge_app.effects.guarded_reads import GuardedReads
 from bridge_app.effects.postgres import Postgres
 from bridge_app.metrics import Metrics
 from bridge_app.settings.breakers import DEFAULTS
+
+
+class Heard(NoAlarms):
+    """Keeps the alarms it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def raise_(self, name: str, *args: Any, **options: Any) -> None:
+        self.told.append(f"raised {name}")
+
+    def clear(self, name: str) -> None:
+        self.told.append(f"cleared {name}")
 
 
 def new_breaker(name: str, metrics: Metrics | None = None) -> CircuitBreaker:

@@ -12,18 +12,20 @@ from types import TracebackType
 from typing import Any
 
 import orjson
+from aiokafka.errors import KafkaError
 
 from tests.lab import load, oracle
 from tests.lab.cluster import Cluster
-from tests.lab.waiting import eventually
+from tests.lab.waiting import EVERY_SECONDS, eventually
 from tests.lab.worker import Worker
 
 COUNTING = "tests.lab.counting"
 TIMING = "tests.lab.timing"
+READING = "tests.lab.reading"
 STOCK = "tests.lab.stock"
 GROUP = "omninode-bridge"
 SESSION_SECONDS = 6
-_TABLES = {COUNTING: ("counts", oracle.count), TIMING: ("alarms", oracle.ring)}
+_TABLES = {COUNTING: ("counts", oracle.count), TIMING: ("alarms", oracle.ring), READING: ("reads", oracle.read)}
 
 
 def new_seed() -> int:
@@ -77,8 +79,13 @@ class Laboratory:
     ) -> None:
         for worker in self._workers:
             worker.destroy()
-        await self.cluster.clear(self.prefix)
-        await self.cluster.stop()
+        try:
+            await self.cluster.clear(self.prefix)
+        except KafkaError:
+            if error is None:  # else the broker may be away because the experiment failed
+                raise
+        finally:
+            await self.cluster.stop()
 
     # -- acting
 
@@ -119,14 +126,34 @@ class Laboratory:
         ]
         try:
             yield
-        finally:
-            running = False
-            await asyncio.gather(*sending)
+        except BaseException:  # of the body, which may have left no broker that would take the rest
+            for task in sending:
+                task.cancel()
+            raise
+        running = False
+        await asyncio.gather(*sending)
 
     async def kill(self, worker: Worker) -> None:
         """kill -9, and let the broker know at once instead of after the session."""
         await worker.kill()
         await self.cluster.expel(self.group, worker.name)
+
+    @asynccontextmanager
+    async def supervised(self, *workers: Worker) -> AsyncIterator[None]:
+        """Start each of the workers again whenever it has ended, as whoever runs workers does, while the body runs."""
+
+        async def supervise() -> None:
+            while True:
+                for worker in workers:
+                    if not worker.is_running:
+                        worker.start()
+                await asyncio.sleep(EVERY_SECONDS)
+
+        supervising = asyncio.create_task(supervise())
+        try:
+            yield
+        finally:
+            supervising.cancel()
 
     # -- waiting
 
@@ -145,17 +172,17 @@ class Laboratory:
 
         await eventually(enough, f"{goal} derived events", seconds=seconds)
 
-    async def until_derived_is(self, count: int) -> None:
+    async def until_derived_is(self, count: int, *, seconds: float = 30.0) -> None:
         """Wait until there are at least so many derived events."""
 
         async def enough() -> bool:
             return await self.derived_count() >= count
 
-        await eventually(enough, f"{count} derived events")
+        await eventually(enough, f"{count} derived events", seconds=seconds)
 
-    async def until_committed(self, *, seconds: float = 40.0) -> None:
-        """Wait until the committed offsets are at the end of the source topics."""
-        ends = await self.cluster.ends(*self.topics)
+    async def until_committed(self, *, seconds: float = 40.0, but: int | None = None) -> None:
+        """Wait until the committed offsets are at the end of the source topics, `but` those of one partition number."""
+        ends = {tp: end for tp, end in (await self.cluster.ends(*self.topics)).items() if tp.partition != but}
 
         async def all_committed() -> bool:
             committed = await self.cluster.committed(self.group)
@@ -172,6 +199,20 @@ class Laboratory:
         await eventually(exactly, f"the group's members are {names}", seconds=seconds)
 
     # -- judging
+
+    async def overtaken(self) -> list[str]:
+        """Return the partitions whose committed offset is ahead of what the changelog says was applied.
+
+        What was committed is asked first: the changelog may only be further by then.
+        """
+        committed = await self.cluster.committed(self.group)
+        changelog = await self.cluster.read(f"{self.group}-{_TABLES[self._module][0]}-changelog")
+        applied = oracle.watermarks(changelog)
+        return [
+            f"{tp} is committed up to {offset}, applied up to {applied.get((tp.topic, tp.partition), -1)}"
+            for tp, offset in committed.items()
+            if offset - 1 > applied.get((tp.topic, tp.partition), -1)
+        ]
 
     async def states(self) -> dict[bytes, Any]:
         """Return the state of every key that the changelog knows and that is not forgotten."""

@@ -9,12 +9,14 @@ from typing import NamedTuple
 import orjson
 from aiokafka import AIOKafkaProducer
 
+LONGEST_OUTAGE_MS = 120_000
+
 
 class Event(NamedTuple):
     """A record to be sent."""
 
     key: bytes
-    value: bytes
+    value: bytes | None
 
 
 def event(key: str, event_id: str, number: int) -> Event:
@@ -28,8 +30,17 @@ def numbered(rng: random.Random, numbers: Iterable[int], *, keys: int, name: str
 
 
 async def send(servers: str, topic: str, events: Iterable[Event], *, per_second: int | None = None) -> None:
-    """Send the events in order, at most `per_second`; return when all are acknowledged."""
-    producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", linger_ms=5, max_batch_size=256 * 1024)
+    """Send the events in order, at most `per_second`; return when all are acknowledged, each once whatever befalls the
+    broker meanwhile.
+    """
+    producer = AIOKafkaProducer(
+        bootstrap_servers=servers,
+        enable_idempotence=True,
+        linger_ms=5,
+        max_batch_size=256 * 1024,
+        max_request_size=4 * 1024 * 1024,
+        request_timeout_ms=LONGEST_OUTAGE_MS,
+    )
     await producer.start()
     try:
         started = time.monotonic()

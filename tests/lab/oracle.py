@@ -38,7 +38,7 @@ def derived_id(cause: str, event_type: str) -> str:
 class Recount:
     """What should be there: the state of each key (None: forgotten), and per partition the derived ids in order."""
 
-    states: dict[bytes, list[Any] | None] = field(default_factory=dict)
+    states: dict[bytes, Any] = field(default_factory=dict)
     derived: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
 
 
@@ -53,6 +53,15 @@ def count(records: Iterable[Any]) -> Recount:
         events, total = found.states.get(record.key) or [0, 0]
         found.states[record.key] = None if number < 0 else [events + 1, total + number]
         found.derived[record.partition].append(derived_id(cause, "lab.counted"))
+    return found
+
+
+def read(records: Iterable[Any]) -> Recount:
+    """Recount what `tests.lab.reading` does with the good records, whose `event_type` is `lab.good`."""
+    found = Recount()
+    for record in records:
+        if b'"lab.good"' in (record.value or b""):
+            found.states[record.key] = found.states.get(record.key, 0) + 1
     return found
 
 
@@ -173,6 +182,16 @@ def states(changelog: Iterable[Any]) -> dict[bytes, Any]:
     last = {record.key: record.value for record in changelog if record.key != WATERMARK_KEY}
     decoded = {key: msgspec.msgpack.decode(row)[2] for key, row in last.items() if row is not None}
     return {key: state for key, state in decoded.items() if state is not None}
+
+
+def watermarks(changelog: Iterable[Any]) -> dict[tuple[str, int], int]:
+    """Return the offset last applied of every source topic and partition, as a changelog says it."""
+    found: dict[tuple[str, int], int] = {}
+    for record in changelog:
+        if record.key == WATERMARK_KEY:
+            marks = msgspec.msgpack.decode(record.value)[1]
+            found |= {(topic, record.partition): offset for topic, offset in marks.items()}
+    return found
 
 
 def _judge_states(found: Audit, expected: Recount) -> None:

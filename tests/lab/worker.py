@@ -57,6 +57,11 @@ class Worker:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def is_stopped(self) -> bool:
         """Whether the process is there, but frozen."""
         assert self._process is not None

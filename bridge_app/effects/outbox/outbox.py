@@ -121,8 +121,9 @@ class Outbox:
 
     @property
     def _counted(self) -> tuple[int, int]:
-        """How many records and bytes wait that count."""
-        return self._journal.pending - self._extra, self._journal.pending_bytes - self._extra_bytes
+        """How many records and bytes wait, or are being written, that count."""
+        events = self._journal.pending + self._writing - self._extra
+        return events, self._journal.pending_bytes + self._writing_bytes - self._extra_bytes
 
     @property
     def unwritable_reason(self) -> str | None:
@@ -147,11 +148,8 @@ class Outbox:
         if is_extra:
             self._extra += len(records)
             self._extra_bytes += size
-        self._condition.admit(
-            self._journal.pending + self._writing + len(records) - self._extra,
-            self._journal.pending_bytes + self._writing_bytes + size - self._extra_bytes,
-            is_extra=is_extra,
-        )
+        events, waiting = self._counted
+        self._condition.admit(events + len(records), waiting + size, is_extra=is_extra)
         entry = _Entry(records, size, asyncio.get_running_loop().create_future())
         self._queue.append(entry)
         self._writing += len(records)

@@ -53,6 +53,11 @@ class Replayer:
         self._next_at = 0.0
         self._read_ahead: list[Stored] = []
 
+    @property
+    def pause(self) -> float:
+        """For how many seconds the rate allows no further window."""
+        return max(0.0, self._next_at - self._clock.monotonic())
+
     async def run(self, windows: int) -> int:
         """Send up to so many windows, as fast as the rate allows, while records wait; return how many were sent.
 
@@ -61,7 +66,7 @@ class Replayer:
         for number in range(windows):
             if not self._outbox.pending:
                 return number
-            await asyncio.sleep(max(0.0, self._next_at - self._clock.monotonic()))
+            await asyncio.sleep(self.pause)
             await self.step()
         return windows
 

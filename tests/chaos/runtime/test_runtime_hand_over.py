@@ -15,6 +15,7 @@ from tests.lab.waiting import eventually
 from tests.lab.worker import Worker
 
 TIMES = [pytest.param(2, id="twice"), pytest.param(15, id="15 times", marks=LONG)]
+DEATHS = [pytest.param(1, id="once"), pytest.param(10, id="10 times", marks=LONG)]
 LONG_SESSION = 30
 HAND_OVER_SECONDS = 12.0
 SHORT_SESSION = 6
@@ -85,7 +86,7 @@ async def test_a_worker_told_to_stop_while_its_group_rebalances_has_handed_over_
         (await lab.audit()).assert_sound()
 
 
-@pytest.mark.parametrize("times", TIMES)
+@pytest.mark.parametrize("times", DEATHS)
 async def test_the_partitions_of_a_killed_worker_are_taken_over_after_its_session(
     kafka: str, tmp_path: Path, times: int
 ) -> None:

@@ -9,7 +9,7 @@ import asyncpg
 import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from agents.database_adapter import DatabaseAdapter
 from bridge_app.clock import SystemClock
@@ -86,6 +86,10 @@ class Bench:
 
         await eventually(done, f"commit of all of {topic}")
 
+    async def delete_before(self, topic: str, partition: int, offset: int) -> None:
+        """Drop the records of a partition before an offset, as retention does."""
+        await self._admin.delete_records({TopicPartition(topic, partition): RecordsToDelete(before_offset=offset)})
+
     async def members(self) -> set[str]:
         """Return the ids of the members of the adapter's group."""
         (response,) = await self._admin.describe_consumer_groups([self.settings.adapter_group])
@@ -98,10 +102,10 @@ def altered(settings: Settings, **fields: Any) -> Settings:
 
 
 @asynccontextmanager
-async def run_adapter(settings: Settings) -> AsyncIterator[DatabaseAdapter]:
+async def run_adapter(settings: Settings, **options: Any) -> AsyncIterator[DatabaseAdapter]:
     """Run the adapter until the block ends; whatever made it crash fails the test."""
     postgres = Postgres(settings)
-    adapter = DatabaseAdapter(settings, IDENTITY, postgres, SystemClock())
+    adapter = DatabaseAdapter(settings, IDENTITY, postgres, SystemClock(), **options)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(postgres.stop)
         await postgres.start()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import orjson
+from aiokafka import AIOKafkaProducer
 
 from tests.lab.cluster import Cluster
 from tests.lab.services import OwnServer, ProxiedKafka
@@ -14,6 +15,14 @@ from tests.lab.waiting import eventually
 from tests.lab.worker import Worker
 
 PORT = 24066
+#: An event of no test.
+TRIAL = orjson.dumps(
+    {
+        "event_id": "00000000-0000-4000-8000-000000000000",
+        "event_type": "trial",
+        "payload": {"service_info": {"name": "trial"}},
+    }
+)
 TOPIC = "hooks.service_lifecycle"
 ROUTE = "/hooks/service/lifecycle"
 
@@ -100,6 +109,16 @@ class Outage:
         await eventually(complete, f"{count} events are on the topic", seconds=seconds)
         return found
 
+    async def until_kafka_takes_records(self) -> None:
+        """Return when the broker, which answers before its partitions have leaders, has taken a record."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.kafka.environ["KAFKA_BOOTSTRAP_SERVERS"], acks="all")
+        await producer.start()
+        try:
+            for partition in sorted(await producer.partitions_for(TOPIC)):
+                await producer.send_and_wait(TOPIC, TRIAL, partition=partition)
+        finally:
+            await producer.stop()
+
     def logged(self, event: str, **fields: Any) -> list[dict[str, Any]]:
         """Return the lines of the worker's log with this event and these fields."""
         lines = [orjson.loads(line) for line in self.worker.log.splitlines() if line.startswith("{")]
@@ -109,7 +128,8 @@ class Outage:
         cluster = Cluster(self.kafka.environ["KAFKA_BOOTSTRAP_SERVERS"])
         await cluster.start()
         try:
-            events = [orjson.loads(record.value) for record in await cluster.read(TOPIC)]
+            exists = bool(await cluster.partitions(TOPIC))
+            events = [orjson.loads(record.value) for record in await cluster.read(TOPIC)] if exists else []
         finally:
             await cluster.stop()
         by_id = {event["event_id"]: event for event in reversed(events)}

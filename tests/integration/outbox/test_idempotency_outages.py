@@ -48,6 +48,6 @@ async def test_conventions_10_a_key_has_one_effect_over_an_outage_and_a_kill(out
     assert anew["data"]["hook_id"] == first["data"]["hook_id"]  # type: ignore[index]
 
     await outage.kafka.start()
-    await eventually(is_replayed, "the outbox is empty and the views are read", seconds=60)
+    await eventually(is_replayed, "the outbox is empty and the views are read", seconds=90)
     assert await post() == (200, first, True)
     assert numbers(await outage.events(1)) == [7]

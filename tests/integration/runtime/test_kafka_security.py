@@ -57,15 +57,14 @@ def variables(password: str) -> dict[str, str]:
 
 
 async def health() -> tuple[str, str]:
-    """Return the worker's status, and all that it says as text."""
+    """Return the worker's status, and all that it says of its health as text."""
     try:
         async with (
             aiohttp.ClientSession() as session,
             session.get(f"http://{HOST}:{WEB_PORT}/health") as answer,
-            session.get(f"http://{HOST}:{WEB_PORT}/ready") as ready,
         ):
             status: str = (await answer.json())["data"]["status"]
-            return status, await answer.text() + await ready.text()
+            return status, await answer.text()
     except aiohttp.ClientConnectionError:
         return "", ""
 

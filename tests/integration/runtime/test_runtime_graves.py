@@ -81,3 +81,32 @@ async def test_a_replay_finds_the_history_of_a_key_that_was_forgotten_just_befor
 
         (await lab.audit()).assert_sound()
         assert await lab.states() == {}
+
+
+@pytest.mark.parametrize(("disk", "keys"), [("kept", KEYS), ("wiped", KEYS), ("kept", 3 * KEYS)])
+async def test_graves_that_a_killed_worker_left_become_tombstones_in_a_table_without_timers(
+    kafka: str, tmp_path: Path, disk: str, keys: int
+) -> None:
+    async with Laboratory(kafka, tmp_path, partitions=1) as lab:
+        await lab.create_topics()
+        worker = lab.worker()
+        await lab.send(event(f"k{number}", f"set{number}", 1) for number in range(keys))
+        worker.start()
+        await lab.until_committed()
+        assert await worker.terminate() == 0
+        forget = [event(f"k{number}", f"forget{number}", -1) for number in range(keys)]
+        await lab.send(forget)
+        assert await worker.start(LAB_KILL_AT="before_commit").exit_code() == -9  # buried, and no step after it
+        await lab.cluster.expel(lab.group, worker.name)
+        if disk == "wiped":
+            worker.wipe()
+
+        worker.start()
+        for number in range(2 + keys // KEYS):  # each step searches a part
+            await lab.send([event("kept", f"kept{number}", 1)])
+            await lab.until_committed()
+        assert await worker.terminate() == 0
+
+        (await lab.audit()).assert_sound()
+        changelog = await lab.cluster.read(f"{lab.group}-counts-changelog")
+        assert {record.key for record in changelog if record.value is None} == {one.key for one in forget}

@@ -127,6 +127,23 @@ async def test_a_refused_record_takes_none_of_its_neighbours_along(
     assert list(dict.fromkeys(stored)) == [number for number in range(40) if number not in too_large]
 
 
+async def test_while_a_record_waits_every_new_event_queues_up_behind_it(
+    kafka: str, prefix: str, make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    settings = make_settings(KAFKA_BOOTSTRAP_SERVERS=kafka, KAFKA_TOPIC_PREFIX=prefix, OUTBOX_REPLAY_RATE=50)
+    async with publishing(settings, tmp_path) as lab:
+        await lab.until_connected()
+        lab.breaker.open("for the test")
+        assert not await lab.publisher.publish([(TOPIC, new_event(number)) for number in range(50)])
+        lab.breaker.reset()
+        late = [await lab.publisher.publish([(TOPIC, new_event(number))]) for number in range(50, 60)]
+        await lab.until_replayed()
+        assert not any(late)
+        assert await lab.publisher.publish([(TOPIC, new_event(60))])
+
+    assert [event.payload["number"] for event in await read(kafka, prefix + TOPIC, 61)] == list(range(61))
+
+
 async def test_a_topic_that_does_not_exist_yet_is_waited_for(
     kafka: str, unique_prefix: str, make_settings: MakeSettings, tmp_path: Path
 ) -> None:

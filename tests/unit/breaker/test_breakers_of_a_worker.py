@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from bridge_app.domain.alarms import NoAlarms
 from bridge_app.domain.breaker import Verdict
 from bridge_app.effects.breakers import Breakers, verdict_of
 from bridge_app.effects.guarded_reads import GuardedReads
@@ -15,20 +14,8 @@ from bridge_app.errors import NotFound, RequestError, ServiceUnavailable
 from bridge_app.health import Facts, Health
 from bridge_app.metrics import Metrics
 from bridge_app.settings.breakers import DEFAULTS
+from tests.lab.guards import Heard
 from tests.unit.web.http_worker import ManualClock
-
-
-class Heard(NoAlarms):
-    """Keeps the alarms it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def raise_(self, name: str, *args: Any, **options: Any) -> None:
-        self.told.append(f"raised {name}")
-
-    def clear(self, name: str) -> None:
-        self.told.append(f"cleared {name}")
 
 
 class Bench:

@@ -47,3 +47,25 @@ def test_a_fence_that_went_down_stays_down() -> None:
     assert world.fence.is_down
     with pytest.raises(Fenced):
         world.fence.check(1)
+
+
+def test_records_are_sent_as_long_as_a_confirmed_heartbeat_is_good() -> None:
+    world = World()
+    assert not world.fence.holds_back(), "before the first join there is nothing to lose"
+    world.fence.confirm_membership(asked_at=10.0)
+    world.now = 10.0 + 0.8 * SESSION
+    assert not world.fence.holds_back()
+    world.now += 0.1
+    assert world.fence.holds_back()
+    world.fence.confirm_membership(asked_at=world.now)
+    assert not world.fence.holds_back()
+
+
+def test_records_of_a_worker_that_the_group_has_forgotten_are_never_sent_until_it_has_joined_again() -> None:
+    world = World()
+    world.fence.confirm_membership(asked_at=0.0)
+    world.fence.expel()
+    with pytest.raises(Fenced, match="forgotten"):
+        world.fence.holds_back()
+    world.fence.confirm_membership(asked_at=1.0)
+    assert not world.fence.holds_back()

@@ -31,3 +31,13 @@ def test_a_resumed_topic_is_counted_anew() -> None:
 
 def test_without_dead_letters_the_first_bad_record_stops_its_topic() -> None:
     assert Guard(None).bad("a", "t", "no")
+
+
+def test_many_good_records_at_once_count_as_one_after_the_other() -> None:
+    at_once, one_by_one = Guard(0.5), Guard(0.5)
+    for count in (3, 40, 250):
+        at_once.good("a", "t", count)
+        for _ in range(count):
+            one_by_one.good("a", "t")
+        for _ in range(30):
+            assert at_once.bad("a", "t", "no") == one_by_one.bad("a", "t", "no")

@@ -9,7 +9,9 @@ from typing import Any
 
 import aiokafka
 import pytest
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.sender import Sender
+from aiokafka.protocol.group import JoinGroupRequest
 from faust.app.base import App, BootStrategy
 from faust.stores import rocksdb
 from faust.tables.manager import TableManager
@@ -20,11 +22,11 @@ from faust.transport.drivers import aiokafka as driver
 
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.runtime.boot import BridgeBoot
-from bridge_app.runtime.consumer import BatchConsumer, BatchConsumerThread
+from bridge_app.runtime.consumer import UNKNOWN_MEMBER, BatchConsumer, BatchConsumerThread
 from bridge_app.runtime.producer import BatchProducer
 from bridge_app.runtime.recovery import ParkedRecovery, ParkedTableManager
 from bridge_app.runtime.state_table import StateTable
-from bridge_app.runtime.store import SharedOptions
+from bridge_app.runtime.store import SharedOptions, SharedStore
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0", "rocksdict": "0.3.29"}
 OVERRIDDEN: list[tuple[type, type, str]] = [
@@ -37,14 +39,19 @@ OVERRIDDEN: list[tuple[type, type, str]] = [
     (BatchConsumer, driver.Consumer, "_wait_next_records"),
     (BatchConsumer, driver.Consumer, "getmany"),
     (BatchConsumer, driver.Consumer, "on_partitions_revoked"),
+    (BatchConsumer, driver.Consumer, "on_partitions_assigned"),
     (BatchConsumer, driver.Consumer, "wait_empty"),
     (BatchConsumer, driver.Consumer, "perform_seek"),
     (BatchConsumer, driver.Consumer, "_new_consumer_thread"),
     (BatchConsumerThread, driver.AIOKafkaConsumerThread, "_create_worker_consumer"),
+    (BatchConsumerThread, driver.AIOKafkaConsumerThread, "on_start"),
     (BatchProducer, driver.Producer, "_settings_extra"),
     (BatchProducer, driver.Producer, "_new_producer"),
     (ParkedRecovery, Recovery, "on_recovery_completed"),
     (ParkedRecovery, Recovery, "_resume_streams"),
+    (ParkedRecovery, Recovery, "_build_offsets"),
+    (SharedStore, rocksdb.Store, "_open_for_partition"),
+    (SharedStore, rocksdb.Store, "persisted_offset"),
     (StateTable, Table, "_new_store_by_url"),
     (StateTable, Table, "on_start"),
     (StateTable, Table, "on_rebalance"),
@@ -63,6 +70,7 @@ CALLED: list[tuple[type, str]] = [
     (driver.Producer, "_ensure_producer"),
     (rocksdb.Store, "_db_for_partition"),
     (Sender, "_send_produce_req"),
+    (GroupCoordinator, "_do_heartbeat"),
     (aiokafka.AIOKafkaProducer, "send_batch"),
     (aiokafka.AIOKafkaProducer, "create_batch"),
 ]
@@ -82,6 +90,10 @@ def test_an_override_takes_the_parameters_of_what_it_replaces(ours: type, theirs
 @pytest.mark.parametrize(("owner", "name"), CALLED)
 def test_a_private_part_that_the_runtime_calls_is_there(owner: type, name: str) -> None:
     assert callable(getattr(owner, name))
+
+
+def test_a_client_that_its_group_has_forgotten_has_the_member_id_that_the_runtime_looks_for() -> None:
+    assert JoinGroupRequest.UNKNOWN_MEMBER_ID == UNKNOWN_MEMBER
 
 
 def test_the_table_manager_makes_its_recovery_in_a_property() -> None:

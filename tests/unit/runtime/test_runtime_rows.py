@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge_app.errors import StateMismatch
-from bridge_app.runtime.rows import RowCodec
+from bridge_app.runtime.rows import RowCodec, is_past
 
 
 class Before(msgspec.Struct, array_like=True):
@@ -58,3 +58,19 @@ def test_a_broken_row_of_the_same_version_is_a_defect_and_no_mismatch() -> None:
     codec: RowCodec[After] = RowCodec(After, table="t")
     with pytest.raises(msgspec.MsgspecError):
         codec.decode(msgspec.msgpack.encode((1, {}, "no state")))
+
+
+@pytest.mark.parametrize(
+    ("grave", "partition", "past"),
+    [
+        ({"a": 5}, {"a": 5}, True),
+        ({"a": 5}, {"a": 4}, False),
+        ({"a": 5}, {}, False),
+        ({"a": 5, "b": 9}, {"a": 7, "b": 9}, True),
+        ({"a": 5, "b": 9}, {"a": 7, "b": 8}, False),
+    ],
+)
+def test_a_grave_is_buried_once_no_replay_can_meet_its_key(
+    grave: dict[str, int], partition: dict[str, int], past: bool
+) -> None:
+    assert is_past(grave, partition) is past

@@ -5,7 +5,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from bridge_app.health import Check, Facts, Health, overall_status, unready_reasons
+from bridge_app.health import Check, Facts, Health, OutboxState, overall_status, unready_reasons
 from tests.unit.web.http_worker import ManualClock, Worker
 
 UP = Check("healthy", 1.0)
@@ -158,3 +158,39 @@ async def test_ready_is_503_until_recovered_and_stays_200_through_a_rebalance(
     worker.recovered = False
     async with http.get("/ready") as response:
         assert (response.status, (await response.json())["data"]["ready"]) == (200, True)
+
+
+@pytest.mark.parametrize(("halted", "ready"), [([], True), (["agent stopped"], False)])
+async def test_one_stopped_topic_is_unhealthy_and_ready_nevertheless(halted: list[str], ready: bool) -> None:
+    kafka = Dependency()
+    problems = halted or ["agent stopped topic t"]
+    facts = Facts(lambda: True, lambda: True, lambda: False, lambda: problems, halted=lambda: halted)
+    health = Health({"kafka": kafka.probe}, facts, instance_id="i", clock=ManualClock())
+    await health.probe("kafka")
+    assert health.report()["status"] == "unhealthy"
+    assert health.report()["problems"] == problems
+    assert health.readiness()["ready"] is ready
+
+
+@pytest.mark.parametrize(
+    ("outbox", "status", "is_ready"),
+    [
+        (OutboxState(7), "healthy", True),
+        (OutboxState(7, full="the outbox is full"), "unhealthy", False),
+        (OutboxState(7, unwritable="the outbox cannot be written"), "unhealthy", True),
+    ],
+)
+async def test_the_outbox_counts_what_waits_and_makes_the_worker_unhealthy_when_it_takes_nothing(
+    outbox: OutboxState, status: str, is_ready: bool
+) -> None:
+    facts = Facts(lambda: True, lambda: True, lambda: False, list, outbox=lambda: outbox)
+    well = Dependency()
+    health = Health({"kafka": well.probe, "outbox": well.probe}, facts, instance_id="i", clock=ManualClock())
+    await health.probe("kafka")
+    await health.probe("outbox")
+
+    report = health.report()
+
+    assert (report["status"], report["checks"]["outbox"]["pending"]) == (status, 7)
+    assert health.readiness()["ready"] == is_ready
+    assert health.readiness()["reasons"] == [outbox.full] * (not is_ready)

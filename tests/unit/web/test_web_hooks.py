@@ -131,7 +131,19 @@ async def test_an_analysis_that_fails_does_not_fail_the_hook(worker: Worker, htt
     assert len(worker.published) == 1
 
 
-async def test_without_kafka_a_hook_is_refused_and_not_promised(worker: Worker, http: aiohttp.ClientSession) -> None:
+async def test_a_hook_that_waits_in_the_outbox_says_so(worker: Worker, http: aiohttp.ClientSession) -> None:
+    worker.kafka_answers = False
+
+    response, answer = await post(http, START)
+
+    assert response.status == 200
+    assert (answer["data"]["processing_status"], answer["data"]["event_published"]) == ("buffered", False)
+    assert answer["data"]["hook_id"] == f"hook_{worker.published[0][1].event_id}"
+
+
+async def test_without_kafka_and_outbox_a_hook_is_refused_and_not_promised(
+    worker: Worker, http: aiohttp.ClientSession
+) -> None:
     worker.refusal = ServiceUnavailable("Kafka is not reachable")
 
     response, answer = await post(http, START)
