@@ -44,6 +44,7 @@ from bridge_app.runtime.app import BridgeApp
 from bridge_app.runtime.view import TopicTail
 from bridge_app.runtime.watchdog import Watched
 from bridge_app.settings import Settings
+from bridge_app.web import admin as admin_routes
 from bridge_app.web import breakers as breaker_routes
 from bridge_app.web import documents as document_routes
 from bridge_app.web import health as health_routes
@@ -130,12 +131,16 @@ def _add_parts(app: BridgeApp) -> None:
     app.inner_services += [tail, baseline_tail, answer_log, adapter, Retention(settings, postgres, clock)]
     adapter.lost = app.report_lost
     app.watched.append(Watched(settings.adapter_group, adapter.moving))
-    _add_meters(app)
+    lag_meter = _add_meters(app)
     reads = GuardedReads(postgres, breakers["postgres"], app.metrics, clock)
     _add_routes(app, health, publisher, views, reads, breakers, answer_log)
+    sources = admin_routes.Sources(
+        adapter, lag_meter.lags, lambda: breakers["postgres"].snapshot().state, settings.topic
+    )
+    admin_routes.register(app, sources, Answers(clock))
 
 
-def _add_meters(app: BridgeApp) -> None:
+def _add_meters(app: BridgeApp) -> LagMeter:
     settings = app.settings
     stored = Subscription(settings.topic, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
 
@@ -146,7 +151,9 @@ def _add_meters(app: BridgeApp) -> None:
             Group("adapter", settings.adapter_group, stored.pattern),
         ]
 
-    app.inner_services.append(LagMeter(settings, groups, app.metrics, app.clock.monotonic))
+    meter = LagMeter(settings, groups, app.metrics, app.clock.monotonic)
+    app.inner_services.append(meter)
+    return meter
 
 
 def _add_agents(app: BridgeApp) -> None:
