@@ -50,7 +50,6 @@ def register(app: BridgeApp, sources: Sources, answers: Answers) -> None:
         @describe(api.ADAPTER)
         async def get(self, request: web.Request) -> web.Response:
             report = sources.adapter.report(sources.lags("adapter"))
-            report.pop("stopped_topics")
             return answers.success(request, {**report, "circuit_breaker": sources.breaker_state()})
 
     @app.page(f"/admin/agents/{AGENT}/rebuild")
