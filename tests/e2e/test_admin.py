@@ -1,5 +1,7 @@
 """What operators see and do over HTTP (hooks §11; database-adapter §7, §8)."""
 
+import re
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,11 +14,20 @@ from tests.unit.web.documented import answer_problems
 
 #: A topic that only the adapter reads.
 TOPIC = "configuration.changes"
+PAGE = (Path(__file__).parents[2] / "docs" / "postgres.md").read_text()
 
 
 async def openapi(bridge: Bridge) -> Any:
     async with bridge.session.get(bridge.url + "/openapi.json") as response:
         return orjson.loads(await response.read())
+
+
+async def test_the_commands_of_the_page_are_answered(bridge: Bridge) -> None:
+    commands = re.findall(r"^curl -s localhost:6066(\S+)(?: -H '[^']+' -d '([^']+)')?$", PAGE, re.MULTILINE)
+    assert len(commands) == PAGE.count("curl -s") == 3
+    for path, body in commands:
+        status, answer = await (bridge.post(path, body.encode()) if body else bridge.get(path))
+        assert status in (200, 202) or (status, answer["error"]["code"]) == (409, "CONFLICT"), path
 
 
 async def letters(bridge: Bridge) -> int:
