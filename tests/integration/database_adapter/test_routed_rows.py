@@ -95,11 +95,12 @@ async def test_without_sequence_a_start_that_comes_late_only_fills_what_is_missi
 ) -> None:
     end = given("stamp_workflow_failed", workflow_execution_data={"workflow_id": "w", "error": "no"})
     start = given("stamp_workflow_started", workflow_execution_data={"workflow_id": "w", "namespace": "n", "input": {}})
-    await store([end])
-    await store([start])
+    await store([{**end, "timestamp": "2024-01-15T10:30:05Z"}])
+    await store([{**start, "timestamp": "2024-01-15T10:30:00Z"}])
     (row,) = await rows(sql, "workflow_executions")
     assert (row["current_state"], row["sequence"], row["error_message"]) == ("failed", 1_000_000, "no")
     assert (row["namespace"], row["input_data"]) == ("n", "{}")
+    assert (row["started_at"].second, row["completed_at"].second) == (0, 5)
     assert str(row["id"]) == ids.name_based("workflow", "w")
 
 
