@@ -1,11 +1,12 @@
 """The database adapter: every event of every public topic becomes rows in Postgres, each once."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import structlog
+from aiokafka.errors import KafkaError
 from faust.types import TP
 from mode import Service
 from mode.types import ServiceT
@@ -15,17 +16,21 @@ from bridge_app.domain.alarms import AlarmSink, NoAlarms
 from bridge_app.domain.database_adapter.fold import Rows
 from bridge_app.domain.database_adapter.letters import Failure, dead_letter
 from bridge_app.domain.database_adapter.offsets import committable
+from bridge_app.domain.database_adapter.pace import Pace
+from bridge_app.domain.database_adapter.rows import EVENT_LOGS
 from bridge_app.domain.database_adapter.sorting import BadRecord, Reading, Sorter
 from bridge_app.domain.database_adapter.subscription import Subscription
 from bridge_app.domain.database_adapter.tally import Status
+from bridge_app.domain.lag import Lag
 from bridge_app.effects.adapter_meter import AGENT, MeteredTally
 from bridge_app.effects.batch_writer import BatchWriter, Rejected
 from bridge_app.effects.dead_letter_sender import DeadLetterSender
 from bridge_app.effects.event_store import EventStore
 from bridge_app.effects.postgres import Postgres
 from bridge_app.effects.query_meter import measured_query
+from bridge_app.effects.rebuild import Order, Rebuilder
 from bridge_app.effects.record_source import RecordSource
-from bridge_app.errors import MigrationError, PoisonRecord
+from bridge_app.errors import Conflict, MigrationError, PoisonRecord, ServiceUnavailable
 from bridge_app.events.envelope import Identity
 from bridge_app.events.record import Record
 from bridge_app.metrics import Metrics
@@ -35,6 +40,8 @@ from bridge_app.settings import Settings
 log = structlog.get_logger(__name__)
 
 FINISH_SECONDS = 10.0
+#: How long a request to go on waits for the batch in hand.
+RESUME_SECONDS = 5.0
 
 
 def _tell_of_loss(lost: Lost) -> None:
@@ -78,6 +85,12 @@ class DatabaseAdapter(Service):
         self.lost: Callable[[Lost], None] = _tell_of_loss
         self._schema_error: MigrationError | None = None
         self._writing: asyncio.Task[None] | None = None
+        self._in_hand: list[Reading] = []
+        #: Held by whoever handles a batch, or changes what is read.
+        self._turn = asyncio.Lock()
+        self._going = asyncio.Event()
+        self._going.set()
+        self._pace = Pace(clock.monotonic())
         subscription = Subscription(settings.topic, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
         max_share = settings.kafka_dlq_max_share if settings.kafka_enable_dlq else None
         self._sorter = Sorter(subscription, settings.kafka_dlq_suffix, max_share)
@@ -99,6 +112,13 @@ class DatabaseAdapter(Service):
             clock,
             attempts=settings.kafka_max_retry_attempts,
             backoff_base=settings.kafka_retry_backoff_base,
+        )
+        self._rebuilder = Rebuilder(
+            settings,
+            postgres,
+            clock,
+            pattern=subscription.pattern,
+            read=self._sorter.read,
         )
         self._metrics.adapter_waiting.set_function(lambda: self.status is Status.WAITING)
 
@@ -131,10 +151,80 @@ class DatabaseAdapter(Service):
         """Return status, stopped topics (name → why) and counters (database-adapter §8)."""
         return {"status": self.status, "stopped_topics": dict(self._sorter.stopped), **self._tally.snapshot()}
 
+    def report(self, lags: Mapping[str, Lag]) -> dict[str, Any]:
+        """Return what operators see (database-adapter §8); `lags` are those of the adapter's group by topic."""
+        now, status, stopped = self._clock.monotonic(), self.status, self._sorter.stopped
+        topics = [
+            {
+                "topic": topic,
+                "partitions": count,
+                "lag_records": lags[topic].records if topic in lags else None,
+                "lag_seconds": round(lags[topic].seconds, 3) if topic in lags else None,
+                "status": Status.STOPPED if topic in stopped else status,
+                "last_error": stopped.get(topic),
+            }
+            for topic, count in sorted({**dict.fromkeys(stopped, 0), **self._source.partition_counts()}.items())
+        ]
+        return {
+            "status": status,
+            "topics": topics,
+            **self._tally.snapshot(),
+            "performance": self._pace.performance()._asdict(),
+            "events_per_second": self._pace.events_per_second(now),
+            "database_version": self._postgres.version,
+            "pool": self._postgres.pool(),
+            "rebuild": self._rebuilder.progress(),
+            "uptime_seconds": self._pace.uptime_seconds(now),
+        }
+
+    async def resume(self, topic: str | None = None, *, free: int = 0) -> None:
+        """Go on with a stopped topic, or with all of them and with the adapter as a whole.
+
+        Reading starts where it was committed. Of each topic the first `free` dead letters are not judged.
+
+        Raises:
+            Conflict: nothing of the kind has stopped.
+            ServiceUnavailable: the batch in hand does not end, or Kafka does not answer; nothing has changed.
+        """
+        try:
+            async with asyncio.timeout(RESUME_SECONDS), self._turn:
+                halted = topic is None and self._schema_error is not None
+                topics = [one for one in self._sorter.stopped if topic in (None, one)]
+                if not topics and not halted:
+                    raise Conflict(f"{AGENT} is running" if topic is None else f"{AGENT} has not stopped {topic}")
+                again = [*topics, *self._source.partition_counts()] if halted else topics
+                self._in_hand[:] = [reading for reading in self._in_hand if reading.record.topic not in again]
+                await self._source.read_again(again)
+                self._go_on(topics, free)
+        except (TimeoutError, KafkaError) as error:
+            raise ServiceUnavailable(f"{AGENT} cannot go on now: {str(error) or 'a batch is being written'}") from error
+
+    def _go_on(self, topics: Iterable[str], free: int) -> None:
+        for topic in topics:
+            self._sorter.resume(topic, free)
+            self._metrics.adapter_topic_stopped.labels(topic.removeprefix(self._settings.kafka_topic_prefix)).set(0)
+            self._alarms.clear(f"topic_stopped.{AGENT}.{topic}")
+            log.info("adapter_topic_resumed", topic=topic)
+        if self._schema_error is not None:
+            self._schema_error = None
+            self._alarms.clear(f"agent_stopped.{AGENT}")
+            log.info("adapter_resumed")
+        self._going.set()
+
+    async def rebuild(self, order: Order) -> str:
+        """Begin to write again what the topics still hold, beside what comes in; return the id of the rebuild.
+
+        Raises:
+            Conflict: one runs on this worker already.
+            ValidationError: a topic that the adapter does not read.
+        """
+        return await self._rebuilder.begin(order)
+
     def on_init_dependencies(self) -> Iterable[ServiceT]:
         return [self._source]
 
     async def on_stop(self) -> None:
+        await self._rebuilder.end()
         await self._finish()
         await self._source.stop()
         await self._sender.close()
@@ -144,11 +234,13 @@ class DatabaseAdapter(Service):
     async def _write_batches(self) -> None:
         await self.wait(self._postgres.ready.wait())
         while not self.should_stop:
-            batch = await self._source.batch()
-            if self.should_stop or self._schema_error is not None:
+            await self.wait(self._going.wait())
+            if self.should_stop:
                 return
-            self._writing = asyncio.create_task(self._handle(batch))
-            await asyncio.wait({self._writing})
+            self._in_hand = await self._source.batch()
+            async with self._turn:
+                self._writing = asyncio.create_task(self._handle(self._in_hand))
+                await asyncio.wait({self._writing})
             if not self._writing.cancelled():
                 self._writing.result()
 
@@ -160,6 +252,7 @@ class DatabaseAdapter(Service):
             rejected = await self._writer.write(work.entries)
         except MigrationError as error:
             self._schema_error = error
+            self._going.clear()
             log.critical("adapter_stopped", error=str(error))
             self._alarms.raise_(
                 f"agent_stopped.{AGENT}",
@@ -204,12 +297,18 @@ class DatabaseAdapter(Service):
             )
 
     async def _timed_store(self, rows: Rows) -> dict[str, int]:
+        started = self._clock.monotonic()
         with measured_query(self._metrics, "adapter_write", self._clock.monotonic):
-            return await self._store.store(rows)
+            inserted = await self._store.store(rows)
+        now = self._clock.monotonic()
+        self._pace.took(now - started)
+        self._pace.stored(now, inserted.get(EVENT_LOGS.name, 0))
+        return inserted
 
     async def _finish(self) -> None:
         writing = self._writing
         if writing is None or writing.done():
+            self._in_hand.clear()
             return
         if not self._writer.is_waiting:
             await asyncio.wait({writing}, timeout=FINISH_SECONDS)

@@ -19,6 +19,7 @@ from bridge_app.effects.outbox.condition import Limits
 from bridge_app.effects.outbox.outbox import Outbox
 from bridge_app.effects.postgres import Postgres
 from bridge_app.effects.publisher import Publisher
+from bridge_app.effects.retention import Retention
 from bridge_app.events.envelope import Event
 from bridge_app.health import Facts, Health, OutboxState
 from bridge_app.runtime.app import BridgeApp
@@ -50,6 +51,8 @@ class Parts:
         )
         self.adapter.lost = app.report_lost
         self.reads = GuardedReads(self.postgres, self.breakers["postgres"], app.metrics, clock)
+        self.retention = Retention(settings, self.postgres, clock)
+        self.lag = LagMeter(settings, self._groups, app.metrics, clock.monotonic)
         self.answers = AnswerLog(settings, clock)
         self.patterns = PatternLog(settings, clock)
         self.baselines = BaselineLog(settings, clock)
@@ -62,8 +65,9 @@ class Parts:
         app.raise_alarm = self.alarms.report
         # The outbox, which the publisher opens, comes first: without it the worker must not take anything.
         app.edge_services += [self.publisher, self.alarms, self.postgres, self.consul, self.health]
-        lag = LagMeter(app.settings, self._groups, app.metrics, app.clock.monotonic)
-        app.inner_services += [self.patterns, self.baselines, self.answers, self.adapter, lag]
+        app.inner_services += [
+            self.patterns, self.baselines, self.answers, self.adapter, self.retention, self.lag,
+        ]  # fmt: skip
         app.watched.append(Watched(app.settings.adapter_group, self.adapter.moving))
 
     async def publish_extra(self, events: Sequence[tuple[str, Event]]) -> bool:

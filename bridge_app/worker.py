@@ -23,6 +23,7 @@ from bridge_app.health import HEALTHY, SERVICE_NAME
 from bridge_app.parts import Parts
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.settings import Settings
+from bridge_app.web import admin as admin_routes
 from bridge_app.web import breakers as breaker_routes
 from bridge_app.web import documents as document_routes
 from bridge_app.web import health as health_routes
@@ -106,6 +107,13 @@ def _add_routes(app: BridgeApp, parts: Parts) -> None:
     hook_routes.register(app, receiver)
     intelligence_routes.register(
         app, view=parts.patterns.view, baselines=parts.baselines.view, history=history, answers=answers, clock=clock
+    )
+    admin_routes.register(
+        app,
+        admin_routes.Sources(
+            parts.adapter, parts.lag.lags, lambda: parts.breakers["postgres"].snapshot().state, settings.topic
+        ),
+        answers,
     )
     document_routes.register(app, settings)
 

@@ -12,11 +12,13 @@ JUDGED_FROM = 21
 class DeadLetterLimit:
     """The share of dead letters among the last 100 records of one topic, judged from the 21st record on.
 
-    `max_share` is what is still allowed; None allows none at all, so that the first bad record trips it.
+    `max_share` is what is still allowed; None allows none at all, so that the first bad record trips it. The first
+    `free` dead letters are not judged, unless none is allowed.
     """
 
-    def __init__(self, max_share: float | None) -> None:
+    def __init__(self, max_share: float | None, *, free: int = 0) -> None:
         self._max_share = max_share
+        self._free = free
         self._last: deque[bool] = deque(maxlen=WINDOW)
         self._bad = 0
         self._seen = 0
@@ -55,4 +57,7 @@ class DeadLetterLimit:
     def _tripped(self) -> bool:
         if self._max_share is None:
             return True
+        if self._free > 0:
+            self._free -= 1
+            return False
         return self._seen >= JUDGED_FROM and self._bad > self._max_share * len(self._last)

@@ -1,7 +1,7 @@
 """What the database adapter tells the metrics: a few updates per batch and transaction, none per event."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from bridge_app.domain.database_adapter.fold import Rows
 from bridge_app.domain.database_adapter.tally import Tally
@@ -57,8 +57,7 @@ def _oldest(rows: Rows) -> Iterator[tuple[str, datetime]]:
     """Yield the earliest event time of each table that has rows."""
     if rows.event_logs:
         yield "event_logs", min(row.timestamp for row in rows.event_logs)
-    if rows.intelligence_patterns:
-        last = min(row.last_seen for row in rows.intelligence_patterns)
-        yield "intelligence_patterns", last.replace(tzinfo=UTC)
+    for table, found in rows.routed.items():
+        yield table, min(row.time for row in found)
     if rows.dead_letters:
         yield "dead_letters", min(row.failed_at for row in rows.dead_letters)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from bridge_app.domain.database_adapter.sorting import Reading
 from bridge_app.events.record import Record
@@ -29,6 +29,13 @@ class Intake:
         for reading in readings:
             self._readings.append(reading)
             self.size_bytes += _weight(reading.record)
+        self._announce()
+
+    def drop_topics(self, topics: Collection[str]) -> None:
+        """Forget the records of some topics: they are going to be read again."""
+        self._readings = deque(reading for reading in self._readings if reading.record.topic not in topics)
+        self.size_bytes = sum(_weight(reading.record) for reading in self._readings)
+        self._taken.set()
         self._announce()
 
     def drop(self) -> None:

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from mode import Service
 
-from bridge_app.domain.lag import PartitionLag
+from bridge_app.domain.lag import Lag, PartitionLag
 from bridge_app.kafka_clients import client_options
 from bridge_app.metrics import Metrics
 from bridge_app.runtime.catalogue import partition_counts
@@ -51,6 +51,16 @@ class LagMeter(Service):
         self._monotonic = monotonic
         self._located: set[str] = set()
         self._lags: dict[tuple[str, TopicPartition], PartitionLag] = {}
+        self._last: dict[tuple[str, TopicPartition], Lag] = {}
+
+    def lags(self, label: str) -> dict[str, Lag]:
+        """Return by topic how far a group was behind at the last look: records of all partitions, the longest wait."""
+        found: dict[str, Lag] = {}
+        for (group, tp), lag in self._last.items():
+            if group == label:
+                known = found.get(tp.topic, Lag(0, 0.0))
+                found[tp.topic] = Lag(known.records + lag.records, max(known.seconds, lag.seconds))
+        return found
 
     @Service.task
     async def _measure(self) -> None:
@@ -101,6 +111,7 @@ class LagMeter(Service):
         prefix = self._settings.kafka_topic_prefix
         for tp, end in ends.items():
             lag = self._lags.setdefault((group.label, tp), PartitionLag()).look(now, committed[tp], end)
+            self._last[group.label, tp] = lag
             labels = (group.label, tp.topic.removeprefix(prefix), str(tp.partition))
             self._metrics.lag_records.labels(*labels).set(lag.records)
             self._metrics.lag_seconds.labels(*labels).set(lag.seconds)

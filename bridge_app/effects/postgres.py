@@ -48,6 +48,8 @@ class Postgres(Service):
         super().__init__(**kwargs)
         self.ready = asyncio.Event()
         self.reason = "Postgres was not reached yet"
+        #: That of the server, once it was reached.
+        self.version: str | None = None
         self._settings = settings
         self._folder = migrations
         self._pool: Pool | None = None
@@ -75,6 +77,12 @@ class Postgres(Service):
             raise ServiceUnavailable(self.reason)
         async with self._lend(timeout) as connection:
             yield connection
+
+    def pool(self) -> dict[str, int]:
+        """Return how many connections the pool may have, how many of them are lent, and how many are left."""
+        size = self._settings.postgres_pool_max
+        in_use = 0 if self._pool is None else self._pool.get_size() - self._pool.get_idle_size()
+        return {"size": size, "in_use": in_use, "available": size - in_use}
 
     async def probe(self) -> None:
         """Ask Postgres for an answer.
@@ -108,6 +116,7 @@ class Postgres(Service):
         async with self._migrating:
             migrations = load(self._folder)
             connection = await self.connect("omninode-bridge-migrations")
+            self.version = _version(connection)
             try:
                 await migrate(connection, migrations, allowed=self._settings.postgres_migrate_on_start, again=again)
             except DRIVER_ERRORS as error:
@@ -191,6 +200,11 @@ _CONTEXT = {
     "constraint": "constraint_name",
     "sqlstate": "sqlstate",
 }
+
+
+def _version(connection: Connection) -> str:
+    server = connection.get_server_version()
+    return f"{server.major}.{server.minor}"
 
 
 async def _use_orjson(connection: Connection) -> None:

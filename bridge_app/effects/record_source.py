@@ -7,7 +7,8 @@ delivered again: after a crash, after a rebalance, after a restart of the consum
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -110,9 +111,48 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
             log.warning("adapter_commit_failed", error=repr(error))
 
     def stop_topic(self, topic: str) -> None:
-        """Read a topic no further, until the worker restarts."""
+        """Read a topic no further, until it is read again or the worker restarts."""
         self._stopped_topics.add(topic)
         self._pause_stopped()
+
+    async def read_again(self, topics: Collection[str]) -> None:
+        """Read topics from what the group has committed of them, stopped or not; no batch may be in hand meanwhile.
+
+        Raises:
+            KafkaError: no broker says what was committed; nothing has changed.
+        """
+        consumer = self._consumer
+        if consumer is None:
+            self._stopped_topics.difference_update(topics)
+            return
+        before = set(self._stopped_topics)
+        self._stopped_topics.update(topics)
+        self._pause_stopped()
+        mine = [part for part in consumer.assignment() if part.topic in topics]
+        try:
+            starts = await consumer.beginning_offsets(mine) if mine else {}
+            starts |= await self._committed(mine) if mine else {}
+            before.difference_update(topics)
+            self._rewind(consumer, topics, starts)
+        finally:
+            self._stopped_topics = before
+            if not self.is_paused:
+                consumer.resume(*(part for part in consumer.assignment() if part.topic not in before))
+
+    def _rewind(
+        self, consumer: AIOKafkaConsumer, topics: Collection[str], starts: Mapping[TopicPartition, int]
+    ) -> None:
+        """Go back to where reading starts; a partition that was given away meanwhile is its new owner's affair."""
+        self._intake.drop_topics(topics)
+        for part, offset in starts.items():
+            if part in consumer.assignment():
+                self._next.pop(TP(*part), None)
+                consumer.seek(part, offset)
+
+    def partition_counts(self) -> dict[str, int]:
+        """Return how many partitions of each topic this worker has, of stopped topics too."""
+        parts = () if self._consumer is None or not self.has_assignment else self._consumer.assignment()
+        return dict(Counter(part.topic for part in parts))
 
     def assigned(self) -> list[TP]:
         """Return the partitions that this worker has, but for those of stopped topics."""

@@ -1,13 +1,17 @@
 """A Kafka record becomes rows, or is found bad (database-adapter §2 step 1, §3, §4)."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
 
 from bridge_app import ids
-from bridge_app.domain.database_adapter import patterns
-from bridge_app.domain.database_adapter.rows import EventRow, LetterRow, PatternRow
+from bridge_app.domain.database_adapter.mapping import Unmappable
+from bridge_app.domain.database_adapter.omission import shortened
+from bridge_app.domain.database_adapter.routing import UNLOGGED, routed_rows
+from bridge_app.domain.database_adapter.rows import EventRow, LetterRow
+from bridge_app.domain.database_adapter.tables import RoutedRow
 from bridge_app.domain.database_adapter.values import milliseconds, plain_text
 from bridge_app.errors import PoisonRecord
 from bridge_app.events.decoding import decode
@@ -22,11 +26,11 @@ _REQUEST_TOPICS = (".requests", ".commands", "registry-request-introspection.v1"
 
 
 class Entry(NamedTuple):
-    """One record and the rows it leaves; a record of a dead-letter topic leaves a letter and nothing else."""
+    """One record and the rows it leaves: an event and what it is routed to, or, on a dead-letter topic, a letter."""
 
     record: Record
     event: EventRow | None = None
-    pattern: PatternRow | None = None
+    routed: Sequence[RoutedRow] = ()
     letter: LetterRow | None = None
 
 
@@ -75,20 +79,25 @@ def _object(record: Record) -> dict[str, Any] | None:
 
 
 def _entry(record: Record, event: Event) -> Entry:
+    if event.normal_type in UNLOGGED:
+        return Entry(record)
     additions: dict[str, Any] = {
         "source": "database_adapter",
         "event_class": event_class(record.topic, event.event_type),
     }
-    pattern = None
-    if event.normal_type in patterns.TYPES:
-        try:
-            pattern = patterns.pattern_row(event)
-        except patterns.Unmappable as error:
-            additions["routing_error"] = error.path
     try:
-        return Entry(record, event_row(record, event, additions), pattern)
+        routed = _routed(event, additions)
+        return Entry(record, event_row(record, event, additions), routed)
     except OverflowError as error:
         raise PoisonRecord("UNSUPPORTED_VALUE", "a time after the year 9999", {"path": "timestamp"}) from error
+
+
+def _routed(event: Event, additions: dict[str, Any]) -> Sequence[RoutedRow]:
+    try:
+        return routed_rows(event)
+    except Unmappable as error:
+        additions["routing_error"] = error.path
+        return ()
 
 
 def event_row(record: Record, event: Event, additions: dict[str, Any]) -> EventRow:
@@ -111,7 +120,7 @@ def event_row(record: Record, event: Event, additions: dict[str, Any]) -> EventR
         timestamp=to_datetime(event.time_us),
         kafka_timestamp=to_datetime(record.timestamp * 1000),
         processing_time_ms=milliseconds(payload.get("processing_time_ms")),
-        payload=orjson.dumps(payload).decode(),
+        payload=orjson.dumps(shortened(record, payload)).decode(),
         metadata=orjson.dumps({**event.metadata, **additions}).decode(),
     )
 

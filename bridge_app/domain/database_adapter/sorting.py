@@ -81,6 +81,11 @@ class Sorter:
                 self._set_aside(work, record, failure, self._limit(record.topic).turned_bad())
         return work
 
+    def resume(self, topic: str, free: int) -> None:
+        """Let a topic be read again: its dead letters are counted anew, the first `free` of them are not judged."""
+        self.stopped.pop(topic, None)
+        self._limits[topic] = DeadLetterLimit(self._max_share, free=free)
+
     def _set_aside(self, work: Work, record: Record, failure: Failure, tripped: bool) -> None:
         if tripped:
             self.stopped[record.topic] = str(failure.error)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from bridge_app.domain.access import is_open
 from bridge_app.errors import (
+    Conflict,
     FieldError,
     Forbidden,
     IdempotencyKeyReused,
@@ -35,6 +36,7 @@ _EXAMPLES: Final[Mapping[type[RequestError], RequestError]] = {
         [FieldError("$.hook_type", "Expected one of health_changed, service_started, service_stopped")],
         details={"allowed": ["health_changed", "service_started", "service_stopped"]},
     ),
+    Conflict: Conflict("database_adapter is running"),
     RequestInProgress: RequestInProgress("The first request with this idempotency key is still being handled"),
     IdempotencyKeyReused: IdempotencyKeyReused("This idempotency key came before with another body"),
     RateLimited: RateLimited("More than 600 requests per minute", retry_after=1, details={"limit_per_minute": 600}),

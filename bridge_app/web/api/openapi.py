@@ -28,6 +28,7 @@ TAGS = {
     "hooks": "Services report what happens to them.",
     "intelligence": "What the bridge found out.",
     "resilience": "Circuit breakers.",
+    "admin": "What operators look at and do.",
     "health": "The state of a worker.",
     "documents": "What you are reading, for people and for machines.",
 }

@@ -19,15 +19,32 @@ from tests.lab.waiting import eventually
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-SEED_TABLE = """
-    CREATE TABLE intelligence_patterns (
-        id SERIAL PRIMARY KEY, pattern_id UUID UNIQUE NOT NULL, pattern_type VARCHAR(100) NOT NULL,
-        confidence_score FLOAT NOT NULL, discovery_time TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
-        pattern_data JSONB NOT NULL, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP)
-"""
+#: The tables as the harness of hooks.md's first acceptance makes them.
+SEED_TABLES = {
+    "intelligence_patterns": """
+        CREATE TABLE intelligence_patterns (
+            id SERIAL PRIMARY KEY, pattern_id UUID UNIQUE NOT NULL, pattern_type VARCHAR(100) NOT NULL,
+            confidence_score FLOAT NOT NULL, discovery_time TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+            pattern_data JSONB NOT NULL, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP)
+    """,
+    "service_registrations": """
+        CREATE TABLE service_registrations (
+            id SERIAL PRIMARY KEY, service_name VARCHAR(100) NOT NULL, instance_id VARCHAR(200) UNIQUE NOT NULL,
+            version VARCHAR(50) NOT NULL, host VARCHAR(255) NOT NULL, port INTEGER NOT NULL,
+            capabilities JSONB DEFAULT '[]', metadata JSONB DEFAULT '{}', health_status VARCHAR(20) DEFAULT 'unknown',
+            last_heartbeat TIMESTAMP DEFAULT CURRENT_TIMESTAMP, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP)
+    """,
+    "tool_registrations": """
+        CREATE TABLE tool_registrations (
+            id SERIAL PRIMARY KEY, tool_id UUID UNIQUE NOT NULL, tool_name VARCHAR(100) NOT NULL,
+            version VARCHAR(50) NOT NULL, service_source VARCHAR(100) NOT NULL, category VARCHAR(100) NOT NULL,
+            input_schema JSONB NOT NULL, output_schema JSONB NOT NULL, execution_requirements JSONB DEFAULT '{}',
+            created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP)
+    """,
+}
 COLUMNS = """
-    SELECT column_name, data_type, is_nullable, column_default FROM information_schema.columns
-    WHERE table_schema = 'public' ORDER BY table_name, column_name
+    SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default
+    FROM information_schema.columns WHERE table_schema = 'public' ORDER BY table_name, column_name
 """
 
 
@@ -119,31 +136,49 @@ async def test_no_free_connection_in_time(make_settings: Callable[..., Settings]
                     pass
 
 
-async def test_seed_table_is_adopted(settings: Settings, sql: Connection) -> None:
-    await sql.execute(SEED_TABLE)
-    pattern = uuid4()
+async def test_hooks_17_seed_tables_are_adopted(settings: Settings, sql: Connection) -> None:
+    for statement in SEED_TABLES.values():
+        await sql.execute(statement)
+    pattern, tool = uuid4(), uuid4()
     await sql.execute(
         "INSERT INTO intelligence_patterns (pattern_id, pattern_type, confidence_score, pattern_data) "
         "VALUES ($1, 't', 0.5, '{}')",
         pattern,
+    )
+    await sql.execute(
+        "INSERT INTO tool_registrations (tool_id, tool_name, version, service_source, category, input_schema, "
+        "output_schema) VALUES ($1, 'n', '1', 's', 'c', '{}', '{}')",
+        tool,
     )
     async with running(settings) as postgres:
         await ready(postgres)
     row = await sql.fetchrow("SELECT * FROM intelligence_patterns")
     assert row is not None
     assert (row["pattern_id"], row["status"], row["revision"]) == (pattern, "active", 1)
+    row = await sql.fetchrow("SELECT * FROM tool_registrations")
+    assert row is not None
+    assert (row["tool_id"], row["deprecated"], row["revision"], row["tags"]) == (str(tool), False, 0, "[]")
 
 
-async def test_adopted_and_created_tables_are_the_same(settings: Settings, sql: Connection) -> None:
+@pytest.mark.parametrize("table", SEED_TABLES)
+async def test_adopted_and_created_tables_are_the_same(settings: Settings, sql: Connection, table: str) -> None:
     async with running(settings) as postgres:
         await ready(postgres)
         created = await sql.fetch(COLUMNS)
         indexes = await sql.fetch("SELECT indexname FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1")
-        await sql.execute("DROP TABLE intelligence_patterns")
-        await sql.execute(SEED_TABLE)
+        await sql.execute(f"DROP TABLE {table}")
+        await sql.execute(SEED_TABLES[table])
         await postgres.migrate(again=True)
         assert await sql.fetch(COLUMNS) == created
         assert await sql.fetch("SELECT indexname FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1") == indexes
+
+
+async def test_applying_all_migrations_again_changes_nothing(settings: Settings, sql: Connection) -> None:
+    async with running(settings) as postgres:
+        await ready(postgres)
+        created = await sql.fetch(COLUMNS)
+        await postgres.migrate(again=True)
+        assert await sql.fetch(COLUMNS) == created
 
 
 async def test_each_migration_is_applied_once_by_many_workers(settings: Settings, sql: Connection) -> None:
@@ -168,11 +203,12 @@ async def test_changed_migration_is_named(settings: Settings, folder: Path) -> N
 
 
 async def test_failing_migration_is_named_and_leaves_nothing(settings: Settings, folder: Path, sql: Connection) -> None:
-    (folder / "0004_wrong.sql").write_text("CREATE TABLE half (a INTEGER); SELECT no_such_column FROM half;")
+    wrong = f"{len(load()) + 1:04}_wrong"
+    (folder / f"{wrong}.sql").write_text("CREATE TABLE half (a INTEGER); SELECT no_such_column FROM half;")
     async with running(settings, migrations=folder) as postgres:
-        await eventually(lambda: "0004_wrong failed" in postgres.reason, "the reason")
+        await eventually(lambda: f"{wrong} failed" in postgres.reason, "the reason")
         assert await sql.fetchval("SELECT to_regclass('half')") is None
-        (folder / "0004_wrong.sql").write_text("CREATE TABLE whole (a INTEGER)")
+        (folder / f"{wrong}.sql").write_text("CREATE TABLE whole (a INTEGER)")
         await ready(postgres)
     assert await sql.fetchval("SELECT to_regclass('whole')") is not None
 

@@ -59,7 +59,8 @@ def test_fold_keeps_the_highest_revision_of_a_pattern(make_record: Callable[...,
     first, second = PATTERN_IDS
     records = [discovered(0, first, 2), discovered(1, second, 1), discovered(2, first, 3), discovered(3, first, 1)]
     rows = fold(map(read_event, records))
-    assert [(row.pattern_id, row.revision) for row in rows.intelligence_patterns] == [(second, 1), (first, 3)]
+    found = [row.values for row in rows.routed["intelligence_patterns"]]
+    assert [(row["pattern_id"], row["revision"]) for row in found] == [(second, 1), (first, 3)]
     assert len(rows.event_logs) == 4
 
 

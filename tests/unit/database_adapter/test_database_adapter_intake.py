@@ -49,6 +49,15 @@ async def test_what_is_there_is_taken_after_the_linger(readings: Readings) -> No
     assert offsets(await intake.batch()) == [0, 1, 2]
 
 
+async def test_records_of_dropped_topics_are_gone_and_the_others_stay(make_record: Callable[..., Any]) -> None:
+    intake = Intake(batch_records=100, batch_bytes=1000, linger_seconds=0.01)
+    names = ["a", "b", "a", "b"]
+    intake.add(Reading(make_record(topic=name, offset=n, key=b"k", value=b"1"), UNREAD) for n, name in enumerate(names))
+    intake.drop_topics(["a"])
+    assert (len(intake), intake.size_bytes) == (2, 4)
+    assert offsets(await intake.batch()) == [1, 3]
+
+
 async def test_dropped_records_make_no_batch(readings: Readings) -> None:
     intake = Intake(batch_records=100, batch_bytes=1000, linger_seconds=0.01)
     intake.add(readings(3))

@@ -10,13 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge_app import ids
-from bridge_app.domain.database_adapter.patterns import Unmappable, pattern_row
+from bridge_app.domain.database_adapter.mapping import Unmappable
 from bridge_app.domain.database_adapter.records import event_class, read_event, read_untyped_event
+from bridge_app.domain.database_adapter.routing import routed_rows
 from bridge_app.domain.database_adapter.values import milliseconds
 from bridge_app.errors import PoisonRecord
 from bridge_app.events.envelope import Event
 
 PATTERN_ID = "1b4e28ba-2fa1-51d2-883f-0016d3cca427"
+
+
+def row_of(event: Event) -> dict[str, Any]:
+    """Return the values of the one row that an event is routed to."""
+    (row,) = routed_rows(event)
+    return dict(row.values)
 
 
 def pattern_info(**fields: Any) -> dict[str, Any]:
@@ -144,19 +151,23 @@ def test_pattern_row(make_event: Callable[..., Event]) -> None:
         payload={"pattern_info": pattern_info(revision=3, discovery_time="2024-01-15T10:30:00.5Z", severity="low",
                                               pattern_data={"starts": 7})},
     )  # fmt: skip
-    row = pattern_row(event)
-    assert (row.pattern_id, row.pattern_type, row.confidence_score) == (PATTERN_ID, "startup_performance", 0.75)
-    assert (row.status, row.revision, row.environment) == ("active", 3, "test")
-    assert row.discovery_time == datetime(2024, 1, 15, 10, 30, 0, 500_000)  # noqa: DTZ001  # the column has no zone
-    assert row.last_seen == datetime(2023, 11, 14, 22, 13, 20, 1)  # noqa: DTZ001
-    stored = orjson.loads(row.pattern_data)
+    row = row_of(event)
+    assert (row["pattern_id"], row["pattern_type"], row["confidence_score"]) == (
+        PATTERN_ID,
+        "startup_performance",
+        0.75,
+    )
+    assert (row["status"], row["revision"], row["environment"]) == ("active", 3, "test")
+    assert row["discovery_time"] == datetime(2024, 1, 15, 10, 30, 0, 500_000)  # noqa: DTZ001  # the column has no zone
+    assert row["last_seen"] == datetime(2023, 11, 14, 22, 13, 20, 1)  # noqa: DTZ001
+    stored = orjson.loads(row["pattern_data"])
     assert stored["pattern_id"] == f"pattern_{PATTERN_ID}"
     assert (stored["severity"], stored["evidence"]) == ("low", {"starts": 7})
 
 
 def test_resolved_pattern(make_event: Callable[..., Event]) -> None:
     event = make_event(event_type="intelligence.pattern.resolved", payload={"pattern_info": pattern_info()})
-    assert pattern_row(event).status == "resolved"
+    assert row_of(event)["status"] == "resolved"
 
 
 @pytest.mark.parametrize(
@@ -174,9 +185,9 @@ def test_pattern_that_cannot_be_mapped_is_logged_only(
 ) -> None:
     event_type = "intelligence.pattern.discovered"
     with pytest.raises(Unmappable) as caught:
-        pattern_row(make_event(event_type=event_type, payload=payload))
+        routed_rows(make_event(event_type=event_type, payload=payload))
     assert caught.value.path == path
     entry = read_event(make_record(event_type=event_type, payload=payload))
-    assert entry.pattern is None
+    assert entry.routed == ()
     assert entry.event is not None
     assert orjson.loads(entry.event.metadata)["routing_error"] == path
