@@ -1,4 +1,4 @@
-"""POST /hooks/*: services report what happened to them (hooks §1, §2)."""
+"""POST /hooks/*: services report what happened to them (hooks §1 to §4)."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
@@ -8,7 +8,16 @@ import structlog
 from aiohttp import web
 
 from bridge_app.clock import Clock
-from bridge_app.domain.hooks import LIFECYCLE, Arrival, HookRoute, accept, hook_id, is_correlation_id
+from bridge_app.domain.hooks import (
+    LIFECYCLE,
+    TOOL_EXECUTION,
+    TOOL_REGISTRATION,
+    Arrival,
+    HookRoute,
+    accept,
+    hook_id,
+    is_correlation_id,
+)
 from bridge_app.events.envelope import Event, Identity
 from bridge_app.web.answers import Answers
 from bridge_app.web.api import hooks as api
@@ -22,6 +31,8 @@ from bridge_app.web.queries import flag
 from bridge_app.web.views import View
 
 log = structlog.get_logger(__name__)
+
+TOOL_REGISTRATION_TYPES = "tool.registration."
 
 Analyse = Callable[[Event], dict[str, Any]]
 
@@ -83,7 +94,7 @@ class HookReceiver:
         return await self._idempotency.once(request, publish_and_answer)
 
     def _answer(self, request: web.Request, event: Event, status: str, *, is_published: bool) -> web.Response:
-        data = {
+        data: dict[str, Any] = {
             "hook_id": None if status == "validated" else hook_id(event.event_id),
             "correlation_id": event.correlation_id,
             "processing_status": status,
@@ -91,6 +102,8 @@ class HookReceiver:
             "intelligence_analysis": self._analysis(event),
             "processing_time_ms": self._answers.elapsed_ms(context_of(request)),
         }
+        if event.normal_type.startswith(TOOL_REGISTRATION_TYPES):
+            data.update(api.registration(event, is_published=is_published))
         return self._answers.success(request, data)
 
     def _arrival(self, context: RequestContext) -> Arrival:
@@ -129,3 +142,19 @@ def register(app: faust.App, receiver: HookReceiver) -> None:
         @describe(api.LIFECYCLE_HOOK)
         async def post(self, request: web.Request) -> web.Response:
             return await receiver.receive(request, LIFECYCLE)
+
+    @app.page("/hooks/tool/registration")
+    class ToolRegistrationHook(View):
+        """A tool was discovered or updated."""
+
+        @describe(api.TOOL_REGISTRATION_HOOK)
+        async def post(self, request: web.Request) -> web.Response:
+            return await receiver.receive(request, TOOL_REGISTRATION)
+
+    @app.page("/hooks/tool/execution")
+    class ToolExecutionHook(View):
+        """A tool was executed."""
+
+        @describe(api.TOOL_EXECUTION_HOOK)
+        async def post(self, request: web.Request) -> web.Response:
+            return await receiver.receive(request, TOOL_EXECUTION)

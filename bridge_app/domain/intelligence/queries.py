@@ -2,13 +2,11 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
 from bridge_app import ids
 from bridge_app.domain.intelligence.parameters import (
-    DEFAULT_LIMIT,
     LIMIT,
     MIN_CONFIDENCE,
     PATTERN_TYPE,
@@ -19,9 +17,8 @@ from bridge_app.domain.intelligence.parameters import (
     TOOL,
     VISIBLE,
 )
-from bridge_app.errors import FieldError, ValidationError
 from bridge_app.events.intelligence import Pattern
-from bridge_app.parameters import Parameter
+from bridge_app.parameters import DEFAULT_LIMIT, Parameter, Reader
 
 CURSOR_US = 10 * 60 * 1_000_000
 
@@ -103,7 +100,7 @@ def parse_query(params: Mapping[str, str], now_us: int) -> PatternQuery:
     Raises:
         ValidationError: naming every parameter that is wrong, as `query.<name>`.
     """
-    read = _Parameters(params)
+    read = Reader(params)
     query = PatternQuery(
         end_us=now_us,
         window_us=read.value(TIME_WINDOW),
@@ -118,29 +115,8 @@ def parse_query(params: Mapping[str, str], now_us: int) -> PatternQuery:
     cursor: Cursor | None = read.value(CURSOR)
     if cursor is not None:
         read.check(CURSOR, _cursor_problem(cursor, query, now_us))
-    if read.errors:
-        raise ValidationError(read.errors)
+    read.finish()
     return query if cursor is None else msgspec.structs.replace(query, end_us=cursor.end_us, after=cursor.place)
-
-
-class _Parameters:
-    def __init__(self, params: Mapping[str, str]) -> None:
-        self._params = params
-        self.errors: list[FieldError] = []
-
-    def value(self, parameter: Parameter) -> Any:
-        text = self._params.get(parameter.name, parameter.default)
-        if text is None:
-            return None
-        try:
-            return parameter.read(text)
-        except ValueError as error:
-            self.check(parameter, str(error))
-            return None
-
-    def check(self, parameter: Parameter, problem: str | None) -> None:
-        if problem is not None:
-            self.errors.append(FieldError(f"query.{parameter.name}", problem))
 
 
 def _cursor(text: str) -> Cursor:

@@ -1,9 +1,10 @@
-"""GET /intelligence/patterns and GET /intelligence/patterns/{pattern_id}, described."""
+"""GET /intelligence/patterns, GET /intelligence/patterns/{pattern_id} and GET /intelligence/baselines, described."""
 
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from bridge_app.domain.intelligence.baselines import FILTERS
 from bridge_app.domain.intelligence.queries import PARAMETERS
 from bridge_app.errors import NotFound, ValidationError
 from bridge_app.timestamps import format_us
@@ -81,6 +82,28 @@ class PatternList(msgspec.Struct):
     pagination: Pagination
 
 
+class Baseline(msgspec.Struct):
+    """What is usual for one metric of a series, in the unit of its name; of the last values `flagged` were not. Without
+    `upper_limit` too little is known yet.
+    """
+
+    series: str
+    metric: str
+    samples: int
+    median: float | None
+    mad: float | None
+    max: float | None
+    upper_limit: float | None
+    flagged: int
+    last_seen: Timestamp
+
+
+class BaselineList(msgspec.Struct):
+    """One entry per metric, by series."""
+
+    baselines: list[Baseline]
+
+
 def _example_list() -> dict[str, Any]:
     patterns, total = examples.pattern_page()
     return {
@@ -117,4 +140,14 @@ ONE_PATTERN: Final = Operation(
     answer=PatternWithHistory,
     errors=(NotFound,),
     example=examples.pattern_with_history,
+)
+
+BASELINES: Final = Operation(
+    tag="intelligence",
+    summary="What is usual for the metrics of tools and services",
+    description="Answered from memory; a snapshot of a series is at most a second old.",
+    query=FILTERS,
+    answer=BaselineList,
+    errors=(ValidationError,),
+    example=examples.baselines,
 )

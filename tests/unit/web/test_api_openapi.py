@@ -19,7 +19,7 @@ from bridge_app.json_schema import Schema
 from bridge_app.parameters import Parameter
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.settings import Settings
-from bridge_app.web.api import examples, failures
+from bridge_app.web.api import failures, hook_bodies
 from bridge_app.web.api.openapi import openapi, routes_of
 from bridge_app.worker import create_app
 from tests.unit.events.test_fields_schema import ARRIVAL
@@ -112,7 +112,7 @@ def test_every_example_is_valid() -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.topic)
 def test_the_examples_of_a_hook_are_accepted(route: Any) -> None:
-    bodies = examples.BODIES[route.topic]
+    bodies = hook_bodies.BODIES[route.topic]
     assert {accept(route, body, ARRIVAL).metadata["hook_type"] for body in bodies.values()} == set(route.types)
 
 
