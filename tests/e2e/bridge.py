@@ -32,6 +32,22 @@ def lifecycle(name: str, *, hook_type: str = "service_started", **fields: Any) -
     return {"hook_type": hook_type, "service_info": {"name": name, "version": "1.0.0", **fields}, **body}
 
 
+def execution(tool: str, time_ms: float | None = None, **fields: Any) -> dict[str, Any]:
+    """Return the body of a tool execution hook; `cpu`, `memory` and `status` go where they belong, the rest of the
+    fields into `execution_info`.
+    """
+    cpu, memory, status = (fields.pop(name, None) for name in ("cpu", "memory", "status"))
+    info = {"tool_name": tool, "execution_id": str(uuid4()), **fields}
+    body: dict[str, Any] = {"hook_type": "tool_executed", "execution_info": info}
+    if time_ms is not None:
+        info["execution_time_ms"] = time_ms
+    if cpu is not None:
+        body["resource_usage"] = {"cpu_usage": {"peak_percent": cpu}, "memory_usage": {"peak_mb": memory}}
+    if status is not None:
+        body["execution_result"] = {"status": status}
+    return body
+
+
 async def eventually(attempt: Callable[[], Awaitable[T | None]], within: float) -> T:
     """Return the first true result of `attempt`, tried again and again for `within` seconds; else fail."""
     deadline = time.monotonic() + within

@@ -7,6 +7,7 @@ import msgspec
 
 from bridge_app.domain.hook_schemas import body_schema
 from bridge_app.domain.hooks import LIFECYCLE, TOOL_EXECUTION, TOOL_REGISTRATION, hook_id
+from bridge_app.domain.hooks.any_hook import MOST_ITEMS
 from bridge_app.errors import (
     InvalidHookType,
     MalformedBody,
@@ -62,6 +63,35 @@ class RegistrationReceipt(HookReceipt):
     capabilities_analyzed: int
 
 
+class HookError(msgspec.Struct):
+    """Why an item of a batch was refused; paths in `details.errors` begin at the item."""
+
+    code: Literal["VALIDATION_ERROR", "INVALID_HOOK_TYPE"]
+    message: str
+    details: dict[str, Any]
+
+
+class BatchResult(msgspec.Struct, omit_defaults=True):
+    """What became of the item at `index`; `intelligence_analysis` is there when it was asked for."""
+
+    index: int
+    success: bool
+    hook_id: Annotated[str, msgspec.Meta(pattern="^hook_")] | None
+    correlation_id: str | None
+    event_published: bool
+    error: HookError | None
+    intelligence_analysis: Analysis | msgspec.UnsetType = msgspec.UNSET
+
+
+class BatchReceipt(msgspec.Struct):
+    """What became of a batch, item by item."""
+
+    accepted: int
+    rejected: int
+    results: list[BatchResult]
+
+
+ANALYSIS: Final = flag_parameter("analysis", "Give each result its `intelligence_analysis`.")
 DRY_RUN: Final = flag_parameter("dry_run", "Check and analyse, but publish nothing; `hook_id` is null then.")
 #: Where signatures of hooks are on; each is optional, or all are required.
 SIGNATURE: Final[Mapping[str, Schema]] = {
@@ -157,4 +187,52 @@ TOOL_EXECUTION_HOOK: Final = Operation(
     idempotent=True,
     errors=ERRORS,
     example=_execution_example,
+)
+
+_BATCH_ITEMS: Final[Schema] = {
+    "type": "array",
+    "description": "Hooks of any type, each as its own route takes it",
+    "minItems": 1,
+    "maxItems": MOST_ITEMS,
+    "items": {},
+}
+_BATCH_BODY: Final[Schema] = {
+    "anyOf": [_BATCH_ITEMS, {"type": "object", "properties": {"hooks": _BATCH_ITEMS}, "required": ["hooks"]}]
+}
+
+
+def _batch_example() -> dict[str, Any]:
+    event = examples.hook(LIFECYCLE_BODIES["started"])
+    result = {
+        "index": 0,
+        "success": True,
+        "hook_id": hook_id(event.event_id),
+        "correlation_id": event.correlation_id,
+        "event_published": True,
+        "error": None,
+    }
+    return {"accepted": 1, "rejected": 0, "results": [result]}
+
+
+HOOK_BATCH: Final = Operation(
+    tag="hooks",
+    summary="Several hooks of any type at once",
+    description=(
+        "Each item is accepted or refused by itself; those accepted are published in the order given, and answered "
+        "together when all are durable. Refused as a whole only when no item is accepted: `details.results` has the "
+        "reasons then."
+    ),
+    body=Body(
+        _BATCH_BODY,
+        {
+            "hooks": {"hooks": [LIFECYCLE_BODIES["started"], EXECUTION_BODIES["completed"]]},
+            "array": [LIFECYCLE_BODIES["stopped"]],
+        },
+    ),
+    query=(DRY_RUN, ANALYSIS),
+    headers=SIGNATURE,
+    answer=BatchReceipt,
+    idempotent=True,
+    errors=ERRORS[:-1],
+    example=_batch_example,
 )
