@@ -45,6 +45,7 @@ from bridge_app.runtime.watchdog import Watched
 from bridge_app.settings import Settings
 from bridge_app.web import breakers as breaker_routes
 from bridge_app.web import documents as document_routes
+from bridge_app.web import feedback as feedback_routes
 from bridge_app.web import health as health_routes
 from bridge_app.web import hooks as hook_routes
 from bridge_app.web import intelligence as intelligence_routes
@@ -205,6 +206,7 @@ def _add_routes(
     metrics_routes.register(app, app.metrics)
     breaker_routes.register(app, breakers, answers=answers, clock=clock, instance_id=settings.instance_id)
     hook_routes.register(app, receiver)
+    feedback_routes.register(app, receiver, view=views.patterns, history=history)
     document_routes.register(app, settings)
     intelligence_routes.register(
         app, view=views.patterns, baselines=views.baselines, history=history, answers=answers, clock=clock

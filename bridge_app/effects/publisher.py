@@ -6,6 +6,7 @@ holds, and what comes now queues up behind. So per key nothing overtakes, whoeve
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -108,12 +109,12 @@ class Publisher(Service):
             raise PayloadTooLarge("The event is larger than Kafka takes")
         started = self._clock.monotonic()
         is_published = await self._publish(records, is_extra=is_extra)
-        for topic, _ in events:
+        for topic, number in Counter(topic for topic, _ in events).items():
             if is_published:
-                self._metrics.published.labels(topic).inc()
+                self._metrics.published.labels(topic).inc(number)
                 self._metrics.publish_duration.labels(topic).observe(self._clock.monotonic() - started)
             else:
-                self._metrics.publish_errors.labels(topic).inc()
+                self._metrics.publish_errors.labels(topic).inc(number)
         return is_published
 
     async def probe(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from tests.e2e.bridge import Bridge, execution
 
@@ -108,3 +109,32 @@ async def test_hooks_6_the_answer_names_an_anomaly_of_a_tool_that_is_known(bridg
     ]
     _, answer = await bridge.post(EXECUTION, execution("known", 160))
     assert answer["data"]["intelligence_analysis"] == {"patterns_discovered": [], "recommendations": []}
+
+
+async def test_intelligence_20_a_false_positive_is_hidden_and_does_not_come_back(bridge: Bridge) -> None:
+    query = "pattern_type=performance_anomaly&tool=forgiven"
+    await run(bridge, (execution("forgiven", ms) for ms in (*USUAL, 2500)))
+    found = await pattern(bridge, query, status="active")
+    route = f"/intelligence/patterns/{found['pattern_id']}/feedback"
+    for body, path in (({}, "$.verdict"), ({"verdict": "maybe"}, "$.verdict"), ([], "$")):
+        status, answer = await bridge.post(route, body)
+        assert (status, answer["error"]["details"]["errors"][0]["path"]) == (422, path)
+    unknown = route.replace(found["pattern_id"], f"pattern_{UUID(int=1)}")
+    assert (await bridge.post(unknown, {"verdict": "confirmed"}))[0] == 404
+
+    status, answer = await bridge.post(route, {"verdict": "false_positive", "comment": "the nightly job"})
+    assert (status, answer["data"]["pattern_id"], answer["data"]["verdict"]) == (
+        200,
+        found["pattern_id"],
+        "false_positive",
+    )
+    dismissed = await pattern(bridge, query, status="dismissed")
+    assert dismissed["pattern_id"] == found["pattern_id"]
+    _, shown = await bridge.get(f"/intelligence/patterns?{query}")
+    assert shown["data"]["patterns"] == []
+
+    await run(bridge, [execution("forgiven", 2500)])
+    await samples(bridge, "forgiven", 5)
+    assert [one["status"] for one in await patterns(bridge, query)] == ["dismissed"]
+    _, answer = await bridge.get("/intelligence/baselines?tool=forgiven")
+    assert [one["upper_limit"] for one in answer["data"]["baselines"]] == [3750]

@@ -6,11 +6,13 @@ import msgspec
 
 from bridge_app.domain.intelligence.baselines import FILTERS
 from bridge_app.domain.intelligence.queries import PARAMETERS
-from bridge_app.errors import NotFound, ValidationError
+from bridge_app.errors import MalformedBody, NotFound, PayloadTooLarge, UnsupportedMediaType, ValidationError
+from bridge_app.events.feedback import FEEDBACK_BODY
+from bridge_app.json_schema import Schema
 from bridge_app.timestamps import format_us
 from bridge_app.web.api import examples
 from bridge_app.web.api.answers import Pagination, Timestamp
-from bridge_app.web.api.operation import Operation
+from bridge_app.web.api.operation import Body, Operation
 
 PatternId = Annotated[str, msgspec.Meta(pattern="^pattern_[0-9a-f-]{36}$")]
 Confidence = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -104,6 +106,14 @@ class BaselineList(msgspec.Struct):
     baselines: list[Baseline]
 
 
+class FeedbackReceipt(msgspec.Struct):
+    """A verdict that was accepted; the owner of the pattern's series applies it."""
+
+    pattern_id: PatternId
+    verdict: Literal["false_positive", "confirmed"]
+    event_published: bool
+
+
 def _example_list() -> dict[str, Any]:
     patterns, total = examples.pattern_page()
     return {
@@ -127,16 +137,16 @@ PATTERNS: Final = Operation(
     example=_example_list,
 )
 
+_PATTERN_ID: Final[Schema] = {
+    "type": "string",
+    "description": "`pattern_<uuid>` or the bare UUID",
+    "examples": ["pattern_ba9cdfc5-67a3-5b8d-b0c1-b690b221f7d8"],
+}
+
 ONE_PATTERN: Final = Operation(
     tag="intelligence",
     summary="One pattern and how it came about",
-    path={
-        "pattern_id": {
-            "type": "string",
-            "description": "`pattern_<uuid>` or the bare UUID",
-            "examples": ["pattern_ba9cdfc5-67a3-5b8d-b0c1-b690b221f7d8"],
-        }
-    },
+    path={"pattern_id": _PATTERN_ID},
     answer=PatternWithHistory,
     errors=(NotFound,),
     example=examples.pattern_with_history,
@@ -150,4 +160,29 @@ BASELINES: Final = Operation(
     answer=BaselineList,
     errors=(ValidationError,),
     example=examples.baselines,
+)
+
+FEEDBACK: Final = Operation(
+    tag="intelligence",
+    summary="Say whether a pattern is one",
+    description=(
+        "A false positive is dismissed, and hidden from lists; what was out of the usual counts as usual from now on, "
+        "and the pattern does not come back. `confirmed` changes nothing."
+    ),
+    body=Body(
+        FEEDBACK_BODY.schema(),
+        {
+            "false_positive": {"verdict": "false_positive", "comment": "the nightly job"},
+            "confirmed": {"verdict": "confirmed"},
+        },
+    ),
+    path={"pattern_id": _PATTERN_ID},
+    answer=FeedbackReceipt,
+    idempotent=True,
+    errors=(NotFound, MalformedBody, PayloadTooLarge, UnsupportedMediaType, ValidationError),
+    example=lambda: {
+        "pattern_id": examples.pattern_with_history()["pattern_id"],
+        "verdict": "false_positive",
+        "event_published": True,
+    },
 )
