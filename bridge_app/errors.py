@@ -7,6 +7,7 @@
     │   ├── Forbidden              403  the credential lacks a scope
     │   ├── NotFound               404
     │   ├── MethodNotAllowed       405
+    │   ├── Conflict               409  the entity's state forbids it
     │   ├── RequestInProgress      409  the same idempotency key is being handled; try again
     │   ├── PayloadTooLarge        413
     │   ├── UnsupportedMediaType   415
@@ -100,6 +101,13 @@ class MethodNotAllowed(RequestError):
 
     code = "METHOD_NOT_ALLOWED"
     status = 405
+
+
+class Conflict(RequestError):
+    """The entity's state forbids it; `details` says which."""
+
+    code = "CONFLICT"
+    status = 409
 
 
 class RequestInProgress(RequestError):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from bridge_app.errors import FieldError, ValidationError
 from bridge_app.json_schema import Schema
+from bridge_app.timestamps import RFC3339, parse_us
 
 LARGEST_LIMIT = 1000
 DEFAULT_LIMIT = 100
@@ -67,6 +68,23 @@ def limit_parameter(help: str) -> Parameter:
     """Return the parameter `limit`: how many items a page has."""
     schema = {"type": "integer", "minimum": 1, "maximum": LARGEST_LIMIT}
     return Parameter("limit", _read_limit, schema, help, str(DEFAULT_LIMIT), ("10",))
+
+
+def choice_parameter(name: str, help: str, *words: str) -> Parameter:
+    """Return a parameter that is one of some words."""
+
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"Expected one of {', '.join(words)}")
+        return text
+
+    return Parameter(name, read, {"type": "string", "enum": list(words)}, help, examples=words[:1])
+
+
+def time_parameter(name: str, help: str) -> Parameter:
+    """Return a parameter that is a time; it is read as microseconds since the epoch."""
+    schema = {"type": "string", "pattern": f"^{RFC3339}$"}
+    return Parameter(name, parse_us, schema, help, examples=("2024-01-15T10:30:00Z",))
 
 
 def _read_text(text: str) -> str:

@@ -26,6 +26,7 @@ from bridge_app.effects.alarms import Alarms
 from bridge_app.effects.answer_log import AnswerLog
 from bridge_app.effects.breakers import Breakers
 from bridge_app.effects.consul import ConsulRegistration
+from bridge_app.effects.dead_letters import DeadLetters
 from bridge_app.effects.guarded_reads import GuardedReads
 from bridge_app.effects.lag_meter import Group, LagMeter
 from bridge_app.effects.outbox.condition import Limits
@@ -33,6 +34,7 @@ from bridge_app.effects.outbox.outbox import Outbox
 from bridge_app.effects.pattern_history import PatternHistory
 from bridge_app.effects.postgres import Postgres
 from bridge_app.effects.publisher import Publisher
+from bridge_app.effects.replay_sender import ReplaySender
 from bridge_app.errors import PoisonRecord, SettingsError
 from bridge_app.events.decoding import decode
 from bridge_app.events.envelope import Identity
@@ -44,6 +46,7 @@ from bridge_app.runtime.view import TopicTail
 from bridge_app.runtime.watchdog import Watched
 from bridge_app.settings import Settings
 from bridge_app.web import breakers as breaker_routes
+from bridge_app.web import dead_letters as dead_letter_routes
 from bridge_app.web import documents as document_routes
 from bridge_app.web import feedback as feedback_routes
 from bridge_app.web import health as health_routes
@@ -207,6 +210,9 @@ def _add_routes(
     breaker_routes.register(app, breakers, answers=answers, clock=clock, instance_id=settings.instance_id)
     hook_routes.register(app, receiver)
     feedback_routes.register(app, receiver, view=views.patterns, history=history)
+    replays = ReplaySender(settings, breakers["kafka"])
+    app.edge_services.append(replays)
+    dead_letter_routes.register(app, DeadLetters(reads, replays.send), settings, answers=answers, clock=clock)
     document_routes.register(app, settings)
     intelligence_routes.register(
         app, view=views.patterns, baselines=views.baselines, history=history, answers=answers, clock=clock
