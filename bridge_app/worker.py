@@ -18,6 +18,7 @@ from agents.database_adapter import DatabaseAdapter
 from bridge_app import __version__, logs, topics
 from bridge_app.clock import Clock, SystemClock
 from bridge_app.domain.database_adapter.subscription import Subscription
+from bridge_app.domain.hooks.reading import TOPICS as HOOK_TOPICS
 from bridge_app.domain.intelligence.baselines import BaselineView
 from bridge_app.domain.intelligence.detectors import DetectorConfig, Detectors
 from bridge_app.domain.intelligence.immediate import Views, analyse
@@ -28,6 +29,7 @@ from bridge_app.effects.breakers import Breakers
 from bridge_app.effects.consul import ConsulRegistration
 from bridge_app.effects.dead_letters import DeadLetters
 from bridge_app.effects.guarded_reads import GuardedReads
+from bridge_app.effects.hook_history import HookHistory
 from bridge_app.effects.lag_meter import Group, LagMeter
 from bridge_app.effects.outbox.condition import Limits
 from bridge_app.effects.outbox.outbox import Outbox
@@ -50,6 +52,7 @@ from bridge_app.web import dead_letters as dead_letter_routes
 from bridge_app.web import documents as document_routes
 from bridge_app.web import feedback as feedback_routes
 from bridge_app.web import health as health_routes
+from bridge_app.web import hook_history as hook_history_routes
 from bridge_app.web import hooks as hook_routes
 from bridge_app.web import intelligence as intelligence_routes
 from bridge_app.web import metrics as metrics_routes
@@ -209,6 +212,8 @@ def _add_routes(
     metrics_routes.register(app, app.metrics)
     breaker_routes.register(app, breakers, answers=answers, clock=clock, instance_id=settings.instance_id)
     hook_routes.register(app, receiver)
+    hook_history = HookHistory(reads, topics=[settings.topic(topic) for topic in HOOK_TOPICS])
+    hook_history_routes.register(app, hook_history, answers=answers, clock=clock)
     feedback_routes.register(app, receiver, view=views.patterns, history=history)
     replays = ReplaySender(settings, breakers["kafka"])
     app.edge_services.append(replays)

@@ -5,6 +5,7 @@ lifecycle           a service started, stopped, or changed its health
 tool_registration   a tool was discovered or updated
 tool_execution      a tool was executed
 any_hook            hooks of any type, as a batch has them
+reading             what may be asked of the hooks that were stored
 """
 
 from bridge_app.domain.hooks.acceptance import (
