@@ -9,7 +9,7 @@ import re
 import sys
 import uuid
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import uvloop
 
@@ -56,11 +56,13 @@ from bridge_app.web import hook_history as hook_history_routes
 from bridge_app.web import hooks as hook_routes
 from bridge_app.web import intelligence as intelligence_routes
 from bridge_app.web import metrics as metrics_routes
+from bridge_app.web import operations as operation_routes
 from bridge_app.web.answers import Answers
 from bridge_app.web.assembly import web_factory
 from bridge_app.web.idempotency import Idempotency
 from bridge_app.web.limits import Turns
 from bridge_app.web.meter import create_meter
+from bridge_app.web.server import BridgeWeb
 from tables import intelligence as intelligence_tables
 
 #: How far back a worker reads patterns into its view when it starts, in seconds.
@@ -209,6 +211,14 @@ def _add_routes(
     )
     history = PatternHistory(reads, topic=settings.topic(topics.INTELLIGENCE_PATTERNS.name))
     health_routes.register(app, health, answers)
+    operation_routes.register(
+        app,
+        health,
+        environment=settings.environment,
+        connections=lambda: cast(BridgeWeb, app.web).connections,
+        answers=answers,
+        clock=clock,
+    )
     metrics_routes.register(app, app.metrics)
     breaker_routes.register(app, breakers, answers=answers, clock=clock, instance_id=settings.instance_id)
     hook_routes.register(app, receiver)

@@ -10,7 +10,7 @@ from bridge_app.clock import Clock
 from bridge_app.domain.hooks import hook_id
 from bridge_app.domain.hooks.reading import EVENT_TYPES, event_id_of, parse_query
 from bridge_app.effects.hook_history import HookHistory
-from bridge_app.errors import MethodNotAllowed, NotFound
+from bridge_app.errors import NotFound
 from bridge_app.timestamps import format_us, parse_us
 from bridge_app.web.answers import Answers
 from bridge_app.web.api import hook_history as api
@@ -40,7 +40,7 @@ def register(app: faust.App, history: HookHistory, *, answers: Answers, clock: C
         @describe(api.ONE_HOOK)
         async def get(self, request: web.Request, hook_id: str) -> web.Response:
             if hook_id == BATCH:  # a path of its own, that is posted to only
-                raise MethodNotAllowed("GET is not allowed here", headers={"Allow": "POST"})
+                raise web.HTTPMethodNotAllowed(request.method, ["POST"])
             return answers.success(request, await show_hook(hook_id, history))
 
 

@@ -29,6 +29,7 @@ TAGS = {
     "intelligence": "What the bridge found out.",
     "dead letters": "What could not be handled, and what became of it.",
     "resilience": "Circuit breakers.",
+    "operation": "What operators ask a worker.",
     "health": "The state of a worker.",
     "documents": "What you are reading, for people and for machines.",
 }
