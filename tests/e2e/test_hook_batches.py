@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from tests.e2e.bridge import Bridge, execution, lifecycle
 
 BATCH = "/hooks/batch"
@@ -29,6 +31,31 @@ async def test_hooks_12_what_is_no_batch_is_refused(bridge: Bridge) -> None:
         status, answer = await bridge.post(BATCH, body)
         assert (status, answer["error"]["code"]) == (422, "VALIDATION_ERROR")
     assert (await bridge.get(BATCH))[0] == 405
+
+
+async def test_each_hook_of_a_batch_is_counted_by_what_became_of_it(bridge: Bridge) -> None:
+    before = await _counted(bridge)
+    bad = {"hook_type": "tool_updated", "tool_info": {"name": "a b"}}
+    good = {"hook_type": "tool_updated", "tool_info": {"name": "counted"}}
+    assert (await bridge.post(BATCH, [good, bad, good, {"hook_type": "nope"}]))[0] == 200
+    assert (await bridge.post(f"{BATCH}?dry_run=true", [good]))[0] == 200
+    assert (await bridge.post(BATCH, [bad]))[0] == 422
+    after = await _counted(bridge)
+    grown = {labels: after[labels] - before.get(labels, 0) for labels in after}
+    assert grown[("tool_updated", "published")] == 2
+    assert grown[("tool_updated", "invalid")] == 2
+    assert grown[("unknown", "invalid")] == 1
+
+
+async def _counted(bridge: Bridge) -> dict[tuple[str, str], float]:
+    async with bridge.session.get(f"{bridge.url}/metrics") as response:
+        families = text_string_to_metric_families(await response.text())
+    return {
+        (sample.labels["hook_type"], sample.labels["status"]): sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == "hooks_processed_total"
+    }
 
 
 async def test_batch_of_the_seeds_load(bridge: Bridge) -> None:
