@@ -49,7 +49,7 @@ def _how(pattern: Pattern) -> str:
     evidence = pattern["evidence"]
     match kind_of(pattern):
         case "service_initialization":
-            return f"every start is reported; this service started {evidence['starts_seen']} times"
+            return f"every start is reported; this is number {evidence['starts_seen']} of the service"
         case "startup_performance":
             slower = f", slower and slower (Mann-Kendall test, p = {evidence['trend_p']})"
             return (
@@ -77,8 +77,8 @@ def _how(pattern: Pattern) -> str:
 
 def _spike(explanation: dict[str, Any]) -> str:
     rule = {
-        "ratio_rule": "three times the median while the spread is unknown",
-        "modified_z_score": "median + 3.5 deviations",
+        "ratio_rule": "three times the median while the spread is unknown, and at least 1.5 times the largest",
+        "modified_z_score": "median + 3.5 deviations, and at least 1.5 times the largest",
     }.get(explanation["rule"], explanation["rule"])
     return (
         f"{explanation['metric']} {explanation['observed']:g} reached the limit {explanation['upper_limit']:g} "
