@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv install install-dev run up down status psql test lint docs chaos mutate bench clean consul
+.PHONY: help venv install install-dev run demo up down status psql test lint docs chaos mutate bench clean consul
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ help: ## List the targets
 
 run: $(FOR_RUN) ## Run the bridge and what it needs, until Ctrl-C (WORKERS=2 runs two)
 	@$(STACK) run --workers $(WORKERS)
+
+demo: $(FOR_RUN) ## Let a small fleet report for half a minute, and see what is found in that
+	@$(BIN)/python -m deploy.demo $(ARGS)
 
 up: $(FOR_RUN) ## Run Kafka, PostgreSQL and Consul alone, in the background
 	@$(STACK) up

@@ -105,7 +105,7 @@ class MethodNotAllowed(RequestError):
 
 
 class Conflict(RequestError):
-    """The state of what is asked for forbids it."""
+    """The state of what is asked for forbids it; `details` says more."""
 
     code = "CONFLICT"
     status = 409

@@ -8,14 +8,19 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 import orjson
 import structlog
 from structlog.types import EventDict, Processor
 
 from bridge_app.settings import Settings
+from bridge_app.timestamps import parse_us
+
+#: Records that `GET /admin/logs` can show.
+MOST_RECENT = 1000
 
 NOISY = ("aiokafka", "asyncio")
 NOISE_WINDOW_SECONDS = 10.0
@@ -36,6 +41,33 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _USER_IN_URL = re.compile(r"://[^\s/@]+@")
+
+
+class RecentRecords:
+    """The last records of the process as they were written, masked, oldest first; a part of the rendering."""
+
+    def __init__(self, most: int = MOST_RECENT) -> None:
+        self._records: deque[Mapping[str, Any]] = deque(maxlen=most)
+
+    def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
+        """Keep a copy of a record, and let it pass."""
+        self._records.append(dict(event))
+        return event
+
+    def list(self, *, level: str, since_us: int | None, most: int) -> Sequence[Mapping[str, Any]]:
+        """Return the last `most` records of a level and above, from a time on."""
+        least = _number(level)
+        found = [
+            one
+            for one in self._records
+            if _number(str(one.get("level", "info")).upper()) >= least
+            and (since_us is None or parse_us(one["timestamp"]) >= since_us)
+        ]
+        return found[-most:]
+
+
+#: Those of this process: there is one log, as there is one stderr.
+RECENT: Final = RecentRecords()
 
 
 class NoiseLimit(logging.Filter):
@@ -163,8 +195,8 @@ def _rendering(settings: Settings) -> list[Processor]:
     mask = masking(secrets_of(settings))
     if settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty()):
         plain = structlog.dev.plain_traceback
-        return [mask, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
-    return [structlog.processors.format_exc_info, mask, structlog.processors.JSONRenderer(serializer=_to_json)]
+        return [mask, RECENT, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+    return [structlog.processors.format_exc_info, mask, RECENT, structlog.processors.JSONRenderer(serializer=_to_json)]
 
 
 def _to_json(event: EventDict, **_options: Any) -> str:

@@ -19,6 +19,7 @@ from bridge_app.effects.outbox.condition import Limits
 from bridge_app.effects.outbox.outbox import Outbox
 from bridge_app.effects.postgres import Postgres
 from bridge_app.effects.publisher import Publisher
+from bridge_app.effects.replay_sender import ReplaySender
 from bridge_app.effects.retention import Retention
 from bridge_app.events.envelope import Event
 from bridge_app.health import Facts, Health, OutboxState
@@ -51,6 +52,7 @@ class Parts:
         )
         self.adapter.lost = app.report_lost
         self.reads = GuardedReads(self.postgres, self.breakers["postgres"], app.metrics, clock)
+        self.replays = ReplaySender(settings, self.breakers["kafka"])
         self.retention = Retention(settings, self.postgres, clock)
         self.lag = LagMeter(settings, self._groups, app.metrics, clock.monotonic)
         self.answers = AnswerLog(settings, clock)
@@ -64,7 +66,9 @@ class Parts:
         app = self.app
         app.raise_alarm = self.alarms.report
         # The outbox, which the publisher opens, comes first: without it the worker must not take anything.
-        app.edge_services += [self.publisher, self.alarms, self.postgres, self.consul, self.health]
+        app.edge_services += [
+            self.publisher, self.alarms, self.postgres, self.consul, self.health, self.replays,
+        ]  # fmt: skip
         app.inner_services += [
             self.patterns, self.baselines, self.answers, self.adapter, self.retention, self.lag,
         ]  # fmt: skip

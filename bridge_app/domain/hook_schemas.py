@@ -1,6 +1,6 @@
 """What a route of hooks takes and what it publishes, as JSON Schema: made of the rules that check it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from bridge_app.domain.hooks import CORRELATION_PATTERN, HookRoute
 from bridge_app.events.fields import Object
@@ -20,18 +20,21 @@ def body_schema(route: HookRoute) -> Schema:
     schema = route.body.schema()
     schema["properties"] = {"hook_type": _hook_type(route), "correlation_id": _CORRELATION, **schema["properties"]}
     schema["required"] = ["hook_type", *schema.get("required", ())]
-    schema["allOf"] = [*schema.get("allOf", ()), *_needs(route)]
+    if needs := _needs(route):
+        schema["allOf"] = [*schema.get("allOf", ()), *needs]
     return schema
 
 
-def payload_schema(route: HookRoute, name: str, derived: Schema) -> Schema:
-    """Return the schema of the payload of an event that one hook type becomes: no aliases, and `derived` is there."""
+def payload_schema(route: HookRoute, name: str, added: Mapping[str, Schema]) -> Schema:
+    """Return the schema of the payload of an event that one hook type becomes: no aliases, and what the bridge added
+    is there.
+    """
     body = route.body
     kept = Object(body.fields, required=(*body.required, *route.types[name].required)).schema()
     return {
         **kept,
-        "properties": {**kept["properties"], "derived": derived},
-        "required": [*kept.get("required", ()), "derived"],
+        "properties": {**kept["properties"], **added},
+        "required": [*kept.get("required", ()), *added],
     }
 
 

@@ -6,6 +6,7 @@ holds, and what comes now queues up behind. So per key nothing overtakes, whoeve
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -111,8 +112,8 @@ class Publisher(Service):
             raise PayloadTooLarge("The event is larger than Kafka takes")
         started = self._clock.monotonic()
         is_published = await self._publish(records, is_extra=is_extra)
-        for topic, _ in events if is_published else ():
-            self._metrics.published.labels(topic).inc()
+        for topic, number in Counter(topic for topic, _ in events).items() if is_published else ():
+            self._metrics.published.labels(topic).inc(number)
             self._metrics.publish_duration.labels(topic).observe(self._clock.monotonic() - started)
         return is_published
 

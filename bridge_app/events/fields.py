@@ -99,6 +99,18 @@ class Choice(NamedTuple):
         return {"type": "string", "anyOf": [{"enum": list(self.words)}, {"pattern": any_case(self.words)}]}
 
 
+class Flag(NamedTuple):
+    """True or false."""
+
+    def read(self, value: Any, place: Place, errors: Errors) -> Any:
+        if type(value) is not bool:
+            errors.append(FieldError(show(place), "Expected bool"))
+        return value
+
+    def schema(self) -> Schema:
+        return {"type": "boolean"}
+
+
 class Integer(NamedTuple):
     """A whole number written without fraction."""
 

@@ -20,6 +20,7 @@ ANOMALY_DETECTED = "intelligence.performance.anomaly_detected"
 RECOVERED = "intelligence.performance.recovered"
 SUMMARY = "intelligence.performance.summary"
 BASELINE = "intelligence.baseline"
+FEEDBACK = "intelligence.feedback"
 
 SERVICE_INITIALIZATION = "service_initialization"
 STARTUP_PERFORMANCE = "startup_performance"
@@ -135,6 +136,15 @@ AnyObservation: TypeAlias = (
     | SessionObservation
     | SuccessorObservation
 )
+
+
+class Feedback(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody thinks of a pattern; `uuid` is its bare id, `pattern` what was known of it, as the API shows it."""
+
+    uuid: str
+    verdict: Literal["false_positive", "confirmed"]
+    comment: str | None = None
+    pattern: dict[str, Any]
 
 
 class MetricBaseline(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""POST /hooks/*: services report what happened to them (hooks §1, §2)."""
+"""POST /hooks/*: services report what happened to them (hooks §1 to §4)."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
@@ -8,13 +8,23 @@ import structlog
 from aiohttp import web
 
 from bridge_app.clock import Clock
-from bridge_app.domain.hooks import LIFECYCLE, Arrival, HookRoute, accept, hook_id, is_correlation_id
+from bridge_app.domain.hooks import (
+    LIFECYCLE,
+    TOOL_EXECUTION,
+    TOOL_REGISTRATION,
+    Arrival,
+    HookRoute,
+    accept,
+    hook_id,
+    is_correlation_id,
+)
 from bridge_app.events.envelope import Event, Identity
 from bridge_app.web.answers import Answers
 from bridge_app.web.api import hooks as api
 from bridge_app.web.api.operation import describe
 from bridge_app.web.bodies import read_json
 from bridge_app.web.context import RequestContext, context_of
+from bridge_app.web.hook_batches import BatchReceiver
 from bridge_app.web.idempotency import Idempotency
 from bridge_app.web.limits import Turns
 from bridge_app.web.meter import BUFFERED, PUBLISHED, VALIDATED, note_hook
@@ -22,6 +32,8 @@ from bridge_app.web.queries import flag
 from bridge_app.web.views import View
 
 log = structlog.get_logger(__name__)
+
+TOOL_REGISTRATION_TYPES = "tool.registration."
 
 Analyse = Callable[[Event], dict[str, Any]]
 
@@ -36,7 +48,7 @@ class Publish(Protocol):
 
 
 class HookReceiver:
-    """Takes one hook: checked, made an event, published, answered. `analyse` may fail, the hook does not."""
+    """Takes hooks: checked, made events, published, answered. `analyse` may fail, the hook does not."""
 
     def __init__(
         self,
@@ -50,14 +62,14 @@ class HookReceiver:
         idempotency: Idempotency,
         turns: Turns,
     ) -> None:
-        self._idempotency = idempotency
+        self.answers = answers
+        self.idempotency = idempotency
+        self.new_uuid = new_uuid
         self._turns = turns
-        self._answers = answers
         self._publish = publish
         self._analyse = analyse
         self._identity = identity
         self._clock = clock
-        self._new_uuid = new_uuid
 
     async def receive(self, request: web.Request, route: HookRoute) -> web.Response:
         """Answer a POST of one hook."""
@@ -66,42 +78,51 @@ class HookReceiver:
         dry_run = flag(request, "dry_run")
         _adopt_correlation(context, body)
         note = note_hook(request, route, body)
-        event = accept(route, body, self._arrival(context))
+        event = accept(route, body, self.arrival(context))
         if dry_run:
             note.status = VALIDATED
             return self._answer(request, event, VALIDATED)
 
         async def publish_and_answer() -> web.Response:
-            async with self._turns.turn():
-                is_published = await self._publish([(route.topic, event)])
+            is_published = await self.publish([(route.topic, event)])
             note.status = PUBLISHED if is_published else BUFFERED
             return self._answer(request, event, note.status)
 
-        return await self._idempotency.once(request, publish_and_answer)
+        return await self.idempotency.once(request, publish_and_answer)
 
     def _answer(self, request: web.Request, event: Event, status: str) -> web.Response:
-        data = {
+        is_published = status == PUBLISHED
+        data: dict[str, Any] = {
             "hook_id": None if status == VALIDATED else hook_id(event.event_id),
             "correlation_id": event.correlation_id,
-            "processing_status": "completed" if status == PUBLISHED else status,
-            "event_published": status == PUBLISHED,
-            "intelligence_analysis": self._analysis(event),
-            "processing_time_ms": self._answers.elapsed_ms(context_of(request)),
+            "processing_status": "completed" if is_published else status,
+            "event_published": is_published,
+            "intelligence_analysis": self.analysis(event),
+            "processing_time_ms": self.answers.elapsed_ms(context_of(request)),
         }
-        return self._answers.success(request, data)
+        if event.normal_type.startswith(TOOL_REGISTRATION_TYPES):
+            data.update(api.registration(event, is_published=is_published))
+        return self.answers.success(request, data)
 
-    def _arrival(self, context: RequestContext) -> Arrival:
+    async def publish(self, events: Sequence[tuple[str, Event]]) -> bool:
+        """Publish, when it is our turn; as `Publish`, and `ServiceUnavailable` when too many wait for theirs."""
+        async with self._turns.turn():
+            return await self._publish(events)
+
+    def arrival(self, context: RequestContext, index: int = 0, correlation_id: str | None = None) -> Arrival:
+        """Return how item `index` of a request came in; `correlation_id` is the one it gets when none was given."""
         return Arrival(
-            event_id=context.root_event_id(self._new_uuid),
+            event_id=context.root_event_id(self.new_uuid, index),
             time_us=self._clock.now_us(),
             trace_id=context.trace_id,
             correlation_id=context.given_correlation_id,
-            own_correlation_id=context.correlation_id,
+            own_correlation_id=correlation_id or context.correlation_id,
             identity=self._identity,
             auth_id=None if context.credential is None else context.credential.id,
         )
 
-    def _analysis(self, event: Event) -> dict[str, Any]:
+    def analysis(self, event: Event) -> dict[str, Any]:
+        """Return the first word on a hook."""
         try:
             return self._analyse(event)
         except Exception as error:  # the analysis is a courtesy: whatever is wrong with it, the hook was accepted
@@ -118,6 +139,7 @@ def _adopt_correlation(context: RequestContext, body: Any) -> None:
 
 def register(app: faust.App, receiver: HookReceiver) -> None:
     """Add the routes of hooks."""
+    batches = BatchReceiver(receiver)
 
     @app.page("/hooks/service/lifecycle")
     class LifecycleHook(View):
@@ -126,3 +148,27 @@ def register(app: faust.App, receiver: HookReceiver) -> None:
         @describe(api.LIFECYCLE_HOOK)
         async def post(self, request: web.Request) -> web.Response:
             return await receiver.receive(request, LIFECYCLE)
+
+    @app.page("/hooks/tool/registration")
+    class ToolRegistrationHook(View):
+        """A tool was discovered or updated."""
+
+        @describe(api.TOOL_REGISTRATION_HOOK)
+        async def post(self, request: web.Request) -> web.Response:
+            return await receiver.receive(request, TOOL_REGISTRATION)
+
+    @app.page("/hooks/tool/execution")
+    class ToolExecutionHook(View):
+        """A tool was executed."""
+
+        @describe(api.TOOL_EXECUTION_HOOK)
+        async def post(self, request: web.Request) -> web.Response:
+            return await receiver.receive(request, TOOL_EXECUTION)
+
+    @app.page("/hooks/batch")
+    class HookBatch(View):
+        """Several hooks of any type at once."""
+
+        @describe(api.HOOK_BATCH)
+        async def post(self, request: web.Request) -> web.Response:
+            return await batches.receive(request)

@@ -52,6 +52,7 @@ def register(
     class Baselines(View):
         """What is usual for the metrics of tools and services."""
 
+        @describe(api.BASELINES)
         async def get(self, request: web.Request) -> web.Response:
             tool, service = parse_filters(request.query)
             return answers.success(request, {"baselines": baselines.list(tool, service)})

@@ -1,6 +1,7 @@
 """Requests and hook posts are counted and timed: the outermost middleware, which sees the final answers."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 UNKNOWN = "unknown"
 HOOKS = "/hooks/"
 
-PUBLISHED, BUFFERED, VALIDATED = "published", "buffered", "validated"
+PUBLISHED, BUFFERED, VALIDATED, INVALID = "published", "buffered", "validated", "invalid"
 #: What is the caller's to mend.
 INVALID_STATUSES = frozenset({400, 409, 413, 415, 422})
 
@@ -36,16 +37,27 @@ class HookNote(msgspec.Struct):
     status: str = PUBLISHED
 
 
-_NOTE = web.RequestKey("bridge_app.hook_note", HookNote)
+_NOTES = web.RequestKey("bridge_app.hook_notes", list[HookNote])
 
 
 def note_hook(request: web.Request, route: KnownTypes, body: Any) -> HookNote:
     """Keep which hook a request brings; a type that the route does not know is `unknown`: it may be anything."""
+    note = HookNote(_name(route, body))
+    request[_NOTES] = [note]
+    return note
+
+
+def note_hooks(request: web.Request, hooks: Iterable[tuple[KnownTypes | None, Any]]) -> list[HookNote]:
+    """Keep which hooks a batch brings, each with the route that takes it; None, and it is `unknown`."""
+    notes = request[_NOTES] = [HookNote(UNKNOWN if route is None else _name(route, body)) for route, body in hooks]
+    return notes
+
+
+def _name(route: KnownTypes, body: Any) -> str:
     sent = body.get("hook_type") if isinstance(body, dict) else None
     folded = sent.lower().replace("-", "_") if isinstance(sent, str) else ""
     name = route.aliases.get(folded, folded)
-    note = request[_NOTE] = HookNote(name if name in route.types else UNKNOWN)
-    return note
+    return name if name in route.types else UNKNOWN
 
 
 def create_meter(metrics: Metrics, monotonic: Callable[[], float]) -> Middleware:
@@ -61,7 +73,8 @@ def create_meter(metrics: Metrics, monotonic: Callable[[], float]) -> Middleware
         metrics.http_requests.labels(method, route, str(response.status)).inc()
         metrics.http_duration.labels(method, route).observe(monotonic() - started)
         if is_hook:
-            _count_hook(metrics, request.get(_NOTE), response.status)
+            for (hook_type, outcome), number in Counter(_outcomes(request.get(_NOTES), response.status)).items():
+                metrics.hooks_processed.labels(hook_type, outcome).inc(number)
         return response
 
     return meter
@@ -82,11 +95,10 @@ def _in_flight(metrics: Metrics, is_hook: bool) -> Iterator[None]:
         yield
 
 
-def _count_hook(metrics: Metrics, note: HookNote | None, status: int) -> None:
-    hook_type = UNKNOWN if note is None else note.hook_type
-    if status < 300:
-        outcome = PUBLISHED if note is None else note.status
-    else:
-        outcome = "invalid" if status in INVALID_STATUSES else "rejected"
-    if outcome != VALIDATED:
-        metrics.hooks_processed.labels(hook_type, outcome).inc()
+def _outcomes(notes: Sequence[HookNote] | None, status: int) -> Iterator[tuple[str, str]]:
+    """Yield type and outcome of each hook of a request; those that were only checked do not count."""
+    refused = INVALID if status in INVALID_STATUSES else "rejected"
+    for note in notes if notes is not None else [HookNote(UNKNOWN)]:
+        outcome = note.status if status < 300 else refused
+        if outcome != VALIDATED:
+            yield note.hook_type, outcome

@@ -106,6 +106,12 @@ class BridgeWeb(AiohttpWeb):
             shutdown_timeout=SHUTDOWN_SECONDS,
         )
 
+    @property
+    def connections(self) -> int:
+        """How many connections of clients are open."""
+        server = self._runner.server
+        return 0 if server is None else len(server.connections)
+
     def route(self, pattern: str, handler: Callable[..., Any], cors_options: Any = None) -> None:
         """Add the routes of a view. A body is asked for when it is read, not before its request has been admitted."""
         async_handler = self._wrap_into_asyncdef(handler)

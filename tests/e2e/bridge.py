@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import aiohttp
 import asyncpg
@@ -26,6 +27,22 @@ def lifecycle(name: str, *, hook_type: str = "service_started", **fields: Any) -
     sections = ("startup_info", "shutdown_info", "health_transition", "metadata", "correlation_id", "timestamp")
     body = {key: fields.pop(key) for key in sections if key in fields}
     return {"hook_type": hook_type, "service_info": {"name": name, "version": "1.0.0", **fields}, **body}
+
+
+def execution(tool: str, time_ms: float | None = None, **fields: Any) -> dict[str, Any]:
+    """Return the body of a tool execution hook; `cpu`, `memory` and `status` go where they belong, the rest of the
+    fields into `execution_info`.
+    """
+    cpu, memory, status = (fields.pop(name, None) for name in ("cpu", "memory", "status"))
+    info = {"tool_name": tool, "execution_id": str(uuid4()), **fields}
+    body: dict[str, Any] = {"hook_type": "tool_executed", "execution_info": info}
+    if time_ms is not None:
+        info["execution_time_ms"] = time_ms
+    if cpu is not None:
+        body["resource_usage"] = {"cpu_usage": {"peak_percent": cpu}, "memory_usage": {"peak_mb": memory}}
+    if status is not None:
+        body["execution_result"] = {"status": status}
+    return body
 
 
 async def eventually(attempt: Callable[[], Awaitable[T | None]], within: float) -> T:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -84,9 +85,10 @@ async def test_resilience_15_each_change_of_a_breaker_is_shown_counted_and_told(
         assert row["last_failure_time"] >= row["circuit_opened_at"][:19]
         assert row["workers"][0]["instance_id"] == bridge.worker.name
         assert value(await scrape(bridge), "circuit_breaker_state", name="postgres") == 0
-        status, answer = await bridge.get("/intelligence/patterns?time_window=48")
-        assert (status, answer["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
-        assert "circuit breaker postgres is open" in answer["error"]["message"]
+        for path in ("/intelligence/patterns?time_window=48", "/hooks", f"/hooks/hook_{UUID(int=1)}", "/dlq"):
+            status, answer = await bridge.get(path)
+            assert (status, answer["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+            assert "circuit breaker postgres is open" in answer["error"]["message"]
         for other in ("kafka", "consul"):
             assert (await guarded.row(other))["state"] == "closed"
 

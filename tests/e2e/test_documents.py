@@ -5,9 +5,15 @@ from typing import Any
 import orjson
 from openapi_spec_validator import validate
 
-from bridge_app.web.api import examples
+from bridge_app.web.api import hook_bodies
 from tests.e2e.bridge import Bridge
 from tests.unit.web.documented import answer_problems, references, resolve
+
+HOOK_ROUTES = {
+    "/hooks/service/lifecycle": hook_bodies.LIFECYCLE_BODIES,
+    "/hooks/tool/registration": hook_bodies.REGISTRATION_BODIES,
+    "/hooks/tool/execution": hook_bodies.EXECUTION_BODIES,
+}
 
 
 async def document(bridge: Bridge, path: str) -> dict[str, Any]:
@@ -48,9 +54,10 @@ async def test_conventions_every_get_answers_as_documented(bridge: Bridge) -> No
 
 async def test_conventions_hooks_patterns_and_resets_answer_as_documented(bridge: Bridge) -> None:
     openapi = await document(bridge, "/openapi.json")
-    for body in examples.LIFECYCLE_BODIES.values():
-        status, answer = await bridge.post("/hooks/service/lifecycle", body)
-        assert (status, answer_problems(openapi, "POST", "/hooks/service/lifecycle", status, answer)) == (200, [])
+    for path, bodies in HOOK_ROUTES.items():
+        for body in bodies.values():
+            status, answer = await bridge.post(path, body)
+            assert (status, answer_problems(openapi, "POST", path, status, answer)) == (200, [])
 
     async def found() -> str | None:
         _, answer = await bridge.get("/intelligence/patterns?service=shop")

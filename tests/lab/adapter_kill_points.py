@@ -41,13 +41,13 @@ def install(point: str, countdown: int) -> None:
         return stored
 
     async def struck_insert(
-        connection: "asyncpg.Connection[asyncpg.Record]", statement: Any, rows: Sequence[tuple[Any, ...]]
+        connection: "asyncpg.Connection[asyncpg.Record]", table: str, rows: Sequence[tuple[Any, ...]]
     ) -> int:
         if strikes.is_next("during_write"):
-            task = asyncio.create_task(insert(connection, statement, rows))
+            task = asyncio.create_task(insert(connection, table, rows))
             await asyncio.wait({task}, timeout=UNDERWAY_SECONDS)
             kill()
-        return await insert(connection, statement, rows)
+        return await insert(connection, table, rows)
 
     async def struck_send(self: DeadLetterSender, letters: Sequence[Letter]) -> None:
         await send(self, letters)

@@ -17,9 +17,10 @@ from aiokafka import AIOKafkaConsumer
 
 from agents.database_adapter import DatabaseAdapter
 from bridge_app.clock import SystemClock
+from bridge_app.domain.database_adapter.rows import EVENT_LOGS
 from bridge_app.domain.database_adapter.tally import Status
-from bridge_app.effects.event_store import STATEMENTS
 from bridge_app.effects.postgres import Postgres
+from bridge_app.effects.statements import insert
 from bridge_app.events.envelope import Identity
 from bridge_app.settings import Settings
 from tests.load.job import Job, Stopwatch
@@ -53,7 +54,7 @@ async def plain(job: Job, watch: Stopwatch, settings: Settings, postgres: Postgr
         fetched = await consumer.getmany(timeout_ms=1000, max_records=settings.adapter_batch_size)
         rows = [_row(record) for records in fetched.values() for record in records]
         if rows:
-            await connection.execute(STATEMENTS[0].sql, *zip(*rows, strict=True))
+            await connection.execute(insert(EVENT_LOGS), *zip(*rows, strict=True))
             await consumer.commit()
         stored += len(rows)
 

@@ -4,6 +4,8 @@ acceptance          what all hooks have in common: checked, completed, put into 
 lifecycle           a service started, stopped, or changed its health
 tool_registration   a tool was discovered or updated
 tool_execution      a tool was executed
+any_hook            hooks of any type, as a batch has them
+reading             what may be asked of the hooks that were stored
 """
 
 from bridge_app.domain.hooks.acceptance import (
@@ -16,11 +18,10 @@ from bridge_app.domain.hooks.acceptance import (
     hook_id,
     is_correlation_id,
 )
+from bridge_app.domain.hooks.any_hook import ROUTES, accept_any, items_of, route_of
 from bridge_app.domain.hooks.lifecycle import LIFECYCLE
 from bridge_app.domain.hooks.tool_execution import TOOL_EXECUTION
 from bridge_app.domain.hooks.tool_registration import TOOL_REGISTRATION
-
-ROUTES = (LIFECYCLE, TOOL_REGISTRATION, TOOL_EXECUTION)
 
 __all__ = [
     "CORRELATION_HINT",
@@ -33,6 +34,9 @@ __all__ = [
     "HookRoute",
     "HookType",
     "accept",
+    "accept_any",
     "hook_id",
     "is_correlation_id",
+    "items_of",
+    "route_of",
 ]

@@ -108,7 +108,7 @@ def _check(route: HookRoute, body: Any) -> _Checked:
     if type(body) is not dict:
         raise ValidationError([FieldError("$", "Expected object")])
     errors: Errors = []
-    sent_as = _sent_type(body, errors)
+    sent_as = sent_type(body, errors)
     name = route.aliases.get(sent_as, sent_as) if sent_as is not None else None
     if name is not None and name not in route.types:
         errors.append(FieldError("$.hook_type", f"Expected one of {', '.join(sorted(route.types))}"))
@@ -139,7 +139,7 @@ def is_correlation_id(text: str) -> bool:
     return _is_correlation_id(text) is not None
 
 
-def _sent_type(body: dict[str, Any], errors: Errors) -> str | None:
+def sent_type(body: dict[str, Any], errors: Errors) -> str | None:
     """Return the hook type as it was sent, folded; None when there is none."""
     sent = body.get("hook_type")
     if sent is None:

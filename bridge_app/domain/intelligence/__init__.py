@@ -15,6 +15,7 @@ Read in this order:
     execution_*, link_*, sequence_*
                     the detectors of tool executions
     episode         one problem is one pattern
+    feedback        somebody dismisses a pattern
     reports         a pattern becomes an event
     seen            an observation is applied once
     measures        the formulas

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from bridge_app.domain.intelligence.episode import Episode, Sighting
 from bridge_app.domain.intelligence.measures import nearest_rank
 from bridge_app.domain.intelligence.metric import CPU_PEAK, MEMORY_PEAK, STARTUP_TIME, Metric, Verdict
 from bridge_app.domain.intelligence.reports import Insight, Report, episode_pattern
 from bridge_app.domain.intelligence.series import Subject
-from bridge_app.events.envelope import Derived
+from bridge_app.events.envelope import Cause, Derived
 from bridge_app.events.intelligence import ANOMALY_DETECTED, PERFORMANCE_ANOMALY, RECOVERED, Recommendation
 from bridge_app.timestamps import format_us
 from bridge_app.topics import INTELLIGENCE_PERFORMANCE
@@ -65,6 +67,12 @@ def anomaly_closed(
         "resolution": pattern.payload["pattern_info"]["resolution"],
     }
     yield _performance(RECOVERED, subject, episode, payload, deadline_us)
+
+
+def anomaly_dismissed(subject: Subject, episode: Episode, resolution: dict[str, Any], cause: Cause) -> Derived:
+    """Return the performance event of an open anomaly that somebody has dismissed."""
+    payload = {"anomaly_info": _details(subject, episode)["anomaly_info"], "resolution": resolution}
+    return _performance(RECOVERED, subject, msgspec.structs.replace(episode, cause=cause), payload, None)
 
 
 def _report(environment: str, subject: Subject, episode: Episode) -> Report:

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from bridge_app.errors import FieldError, ValidationError
 from bridge_app.events.envelope import Event
 from bridge_app.events.intelligence import MetricBaseline, SeriesBaseline
+from bridge_app.parameters import Reader, text_parameter
 from bridge_app.timestamps import format_us
 
 
@@ -49,20 +49,22 @@ class BaselineView:
         ]
 
 
+TOOL = text_parameter("tool", "Only series of this tool.", "resize")
+SERVICE = text_parameter("service", "Only series of this service.", "image-service")
+#: All that `parse_filters` reads.
+FILTERS = (TOOL, SERVICE)
+
+
 def parse_filters(params: Mapping[str, str]) -> tuple[str | None, str | None]:
     """Return `tool` and `service` of the query parameters.
 
     Raises:
         ValidationError: one of them is no text that could be stored.
     """
-    errors = [
-        FieldError(f"query.{name}", "Expected text without U+0000")
-        for name in ("tool", "service")
-        if "\0" in params.get(name, "")
-    ]
-    if errors:
-        raise ValidationError(errors)
-    return params.get("tool"), params.get("service")
+    read = Reader(params)
+    found = read.value(TOOL), read.value(SERVICE)
+    read.finish()
+    return found
 
 
 def _entries(snapshot: SeriesBaseline) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ from bridge_app.domain.intelligence.cohort_detector import CohortDetector
 from bridge_app.domain.intelligence.cohort_state import Cohort
 from bridge_app.domain.intelligence.execution_detector import ExecutionDetector, Executions
 from bridge_app.domain.intelligence.failure_watch import FailureWatcher
+from bridge_app.domain.intelligence.feedback import heed
 from bridge_app.domain.intelligence.link_detector import Link, LinkDetector
 from bridge_app.domain.intelligence.restart_watch import RestartWatcher
 from bridge_app.domain.intelligence.sequence_detector import SequenceDetector, Session, SessionDetector, Successors
@@ -23,9 +24,11 @@ from bridge_app.domain.intelligence.watch import Watcher
 from bridge_app.errors import PoisonRecord
 from bridge_app.events.envelope import Cause, Derived, Event
 from bridge_app.events.intelligence import (
+    FEEDBACK,
     AnyObservation,
     CohortObservation,
     ExecutionObservation,
+    Feedback,
     LifecycleObservation,
     LinkObservation,
     SessionObservation,
@@ -98,9 +101,13 @@ class Detectors:
     def step(self, key: str, state: SeriesState | None, event: Event) -> Outcome[SeriesState]:
         """Apply one observation to the state of its key; one that was applied before changes nothing.
 
+        Feedback on a pattern is applied as well.
+
         Raises:
             PoisonRecord: a record that is no observation, or of a key of no known kind.
         """
+        if event.event_type == FEEDBACK:
+            return self._heed(key, state, event)
         name, _, subject = key.partition("|")
         kind = self._kinds.get(name)
         if kind is None or (state is not None and type(state) is not kind.state):
@@ -111,6 +118,14 @@ class Detectors:
             raise PoisonRecord("INVALID_PAYLOAD", str(error)) from error
         cause = Cause(str(observation.cause_id), _time_us(event), event.correlation_id, event.trace_id)
         return Outcome(*kind.detector.step(subject, state, observation, cause))
+
+    def _heed(self, key: str, state: SeriesState | None, event: Event) -> Outcome[SeriesState]:
+        try:
+            feedback = msgspec.convert(event.payload, Feedback)
+        except msgspec.ValidationError as error:
+            raise PoisonRecord("INVALID_PAYLOAD", str(error)) from error
+        cause = Cause(event.event_id, _time_us(event), event.correlation_id, event.trace_id)
+        return Outcome(*heed(self._environment, key, state, feedback, cause))
 
     def due(self, state: SeriesState) -> int | None:
         """Return when time alone will change the state, in microseconds since the epoch; None for never."""

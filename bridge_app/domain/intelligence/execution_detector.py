@@ -48,7 +48,7 @@ class ExecutionDetector(NamedTuple):
         while (due := self.due(state)) is not None and due <= cause.time_us:
             state, passed = self.elapse(key, state, due)
             derived += passed
-        about = _subject(state)
+        about = subject_of(state)
         watch, failures = state.watch, state.failures
         if observation.outcome == "success":
             watch, _, found = self.watcher.take(about, watch, values_of(observation), cause)
@@ -72,7 +72,7 @@ class ExecutionDetector(NamedTuple):
         due = self.due(state)
         if due is None or due > now_us:
             return state, ()
-        about = _subject(state)
+        about = subject_of(state)
         watch, ended = self.watcher.elapse(about, state.watch, due)
         failures, over = self.failures.elapse(about, state.failures, due)
         state, told = _tell(msgspec.structs.replace(state, watch=watch, failures=failures), due)
@@ -80,12 +80,13 @@ class ExecutionDetector(NamedTuple):
 
 
 def _tell(state: Executions, now_us: int) -> Applied:
-    known = figures.Known(_subject(state), state.watch.metrics, state.failures.outcomes, EXECUTION_TIME.name)
+    known = figures.Known(subject_of(state), state.watch.metrics, state.failures.outcomes, EXECUTION_TIME.name)
     after, told = figures.told(state.figures, known, now_us)
     return msgspec.structs.replace(state, figures=after), told
 
 
-def _subject(state: Executions) -> Subject:
+def subject_of(state: Executions) -> Subject:
+    """Return what a series of executions is about."""
     name = f"{state.tool} on {state.executor}" if state.executor else state.tool
     return Subject(
         f"exec|{state.tool}|{state.executor}", name, (state.tool,), names(state.executor), (HOOKS_TOOL_EXECUTION.name,)

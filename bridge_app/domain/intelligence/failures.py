@@ -45,6 +45,12 @@ class Alarm(NamedTuple):
     base_rate: float
 
 
+def forgive(outcomes: Outcomes) -> Outcomes:
+    """Return the outcomes when the last ones are as good as any: they are the base now."""
+    base, failures = outcomes.base + len(outcomes.recent), outcomes.base_failures + sum(outcomes.recent)
+    return Outcomes((), base, failures)
+
+
 def take(outcomes: Outcomes, failed: bool, *, frozen: bool) -> Outcomes:
     """Return the outcomes with one more; while an alarm is open the base is `frozen`: what leaves is forgotten."""
     recent = (*outcomes.recent, failed)

@@ -4,22 +4,18 @@ import math
 import re
 
 from bridge_app.events.intelligence import SEVERITIES, STATUSES
-from bridge_app.parameters import Parameter
+from bridge_app.parameters import Parameter, limit_parameter, text_parameter
 
 HOUR_US = 3_600_000_000
 DEFAULT_WINDOW = "24"
 LONGEST_WINDOW_HOURS = 2160
-DEFAULT_LIMIT = 100
-LARGEST_LIMIT = 1000
 #: What is shown when no status is asked for.
 VISIBLE = ("active", "resolved")
 
 _HOURS_PER_UNIT = {"": 1.0, "m": 1 / 60, "h": 1.0, "d": 24.0}
 _WINDOW_PATTERN = r"^([0-9]{1,9}(?:\.[0-9]{1,9})?)([mhd]?)$"
 _WINDOW = re.compile(_WINDOW_PATTERN.replace("$", r"\Z"))
-_NAME_PATTERN = r"^[^\u0000]*$"
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,18})?\Z", re.ASCII)
-_INTEGER = re.compile(r"\d{1,9}\Z", re.ASCII)
 
 
 def _window_us(text: str) -> int:
@@ -28,12 +24,6 @@ def _window_us(text: str) -> int:
     if not 0 < hours <= LONGEST_WINDOW_HOURS:
         raise ValueError(f"Expected hours above 0 and up to {LONGEST_WINDOW_HOURS}, or a duration such as 30m, 24h, 7d")
     return max(1, round(hours * HOUR_US))
-
-
-def _name(text: str) -> str:
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("Expected text without U+0000 and without lone surrogates")
-    return text
 
 
 def _statuses(text: str) -> tuple[str, ...]:
@@ -56,12 +46,6 @@ def _confidence(text: str) -> float:
     return float(text)
 
 
-def _limit(text: str) -> int:
-    if not _INTEGER.match(text) or not 1 <= int(text) <= LARGEST_LIMIT:
-        raise ValueError(f"Expected a whole number from 1 to {LARGEST_LIMIT}")
-    return int(text)
-
-
 TIME_WINDOW = Parameter(
     "time_window",
     _window_us,
@@ -70,12 +54,9 @@ TIME_WINDOW = Parameter(
     DEFAULT_WINDOW,
     ("24", "30m", "7d"),
 )
-_NAME_SCHEMA = {"type": "string", "pattern": _NAME_PATTERN}
-PATTERN_TYPE = Parameter(
-    "pattern_type", _name, _NAME_SCHEMA, "Only this type.", examples=("service_initialization", "startup_performance")
-)
-SERVICE = Parameter("service", _name, _NAME_SCHEMA, "Only patterns that affect this service.", examples=("shop",))
-TOOL = Parameter("tool", _name, _NAME_SCHEMA, "Only patterns that affect this tool.", examples=("resize",))
+PATTERN_TYPE = text_parameter("pattern_type", "Only this type.", "service_initialization", "startup_performance")
+SERVICE = text_parameter("service", "Only patterns that affect this service.", "shop")
+TOOL = text_parameter("tool", "Only patterns that affect this tool.", "resize")
 STATUS = Parameter(
     "status",
     _statuses,
@@ -94,11 +75,4 @@ MIN_CONFIDENCE = Parameter(
 SEVERITY = Parameter(
     "severity", _severity, {"type": "string", "enum": list(SEVERITIES)}, "Only this severity.", examples=("high",)
 )
-LIMIT = Parameter(
-    "limit",
-    _limit,
-    {"type": "integer", "minimum": 1, "maximum": LARGEST_LIMIT},
-    "Patterns per page.",
-    str(DEFAULT_LIMIT),
-    ("10",),
-)
+LIMIT = limit_parameter("Patterns per page.")

@@ -1,14 +1,12 @@
 """What a client may ask of the patterns (intelligence §8): filters, order, pages."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
 from bridge_app import ids
+from bridge_app.cursors import Cursor, cursor_parameter
 from bridge_app.domain.intelligence.parameters import (
-    DEFAULT_LIMIT,
     LIMIT,
     MIN_CONFIDENCE,
     PATTERN_TYPE,
@@ -19,11 +17,8 @@ from bridge_app.domain.intelligence.parameters import (
     TOOL,
     VISIBLE,
 )
-from bridge_app.errors import FieldError, ValidationError
 from bridge_app.events.intelligence import Pattern
-from bridge_app.parameters import Parameter
-
-CURSOR_US = 10 * 60 * 1_000_000
+from bridge_app.parameters import DEFAULT_LIMIT, Reader
 
 #: The place of a pattern in the order of answers, smallest first: confidence and number of services falling, latest
 #: first, then the id.
@@ -35,17 +30,11 @@ def place_of(pattern: Pattern) -> Place:
     return (-pattern.confidence_score, -pattern.affected_services_total, -pattern.last_seen_us, pattern.uuid)
 
 
-class Cursor(msgspec.Struct, array_like=True, frozen=True):
-    """Where a page ended, of which question, and when it was handed out; `end_us` keeps the window where it was."""
+class PatternCursor(Cursor, array_like=True, frozen=True):
+    """Where a page ended; `end_us` keeps the window where it was."""
 
-    issued_us: int
     end_us: int
-    question: str
     place: Place
-
-    def encode(self) -> str:
-        """Return the opaque text a client sends back."""
-        return urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
 
 
 class PatternQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +75,7 @@ class PatternQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     def next_cursor(self, last: Pattern, now_us: int) -> str:
         """Return the cursor of the page after the one that ends with `last`."""
-        return Cursor(now_us, self.end_us, self.question, place_of(last)).encode()
+        return PatternCursor(now_us, self.question, self.end_us, place_of(last)).encode()
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -103,7 +92,7 @@ def parse_query(params: Mapping[str, str], now_us: int) -> PatternQuery:
     Raises:
         ValidationError: naming every parameter that is wrong, as `query.<name>`.
     """
-    read = _Parameters(params)
+    read = Reader(params)
     query = PatternQuery(
         end_us=now_us,
         window_us=read.value(TIME_WINDOW),
@@ -115,47 +104,11 @@ def parse_query(params: Mapping[str, str], now_us: int) -> PatternQuery:
         severity=read.value(SEVERITY),
         limit=read.value(LIMIT),
     )
-    cursor: Cursor | None = read.value(CURSOR)
+    cursor: PatternCursor | None = read.value(CURSOR)
     if cursor is not None:
-        read.check(CURSOR, _cursor_problem(cursor, query, now_us))
-    if read.errors:
-        raise ValidationError(read.errors)
+        read.check(CURSOR, cursor.problem(query.question, now_us))
+    read.finish()
     return query if cursor is None else msgspec.structs.replace(query, end_us=cursor.end_us, after=cursor.place)
-
-
-class _Parameters:
-    def __init__(self, params: Mapping[str, str]) -> None:
-        self._params = params
-        self.errors: list[FieldError] = []
-
-    def value(self, parameter: Parameter) -> Any:
-        text = self._params.get(parameter.name, parameter.default)
-        if text is None:
-            return None
-        try:
-            return parameter.read(text)
-        except ValueError as error:
-            self.check(parameter, str(error))
-            return None
-
-    def check(self, parameter: Parameter, problem: str | None) -> None:
-        if problem is not None:
-            self.errors.append(FieldError(f"query.{parameter.name}", problem))
-
-
-def _cursor(text: str) -> Cursor:
-    try:
-        return msgspec.json.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
-    except ValueError as error:
-        raise ValueError("Expected a cursor of an earlier answer") from error
-
-
-def _cursor_problem(cursor: Cursor, query: PatternQuery, now_us: int) -> str | None:
-    if now_us - cursor.issued_us > CURSOR_US:
-        return "The cursor has expired, it is valid for 10 minutes"
-    if cursor.question != query.question:
-        return "The cursor belongs to other filters"
-    return None
 
 
 def _question(query: PatternQuery) -> str:
@@ -165,11 +118,6 @@ def _question(query: PatternQuery) -> str:
     )  # fmt: skip
 
 
-CURSOR = Parameter(
-    "cursor",
-    _cursor,
-    {"type": "string"},
-    "`pagination.next_cursor` of the page before, with the same filters; valid for 10 minutes.",
-)
+CURSOR = cursor_parameter(PatternCursor)
 #: All that `parse_query` reads.
 PARAMETERS = (TIME_WINDOW, PATTERN_TYPE, SERVICE, TOOL, STATUS, MIN_CONFIDENCE, SEVERITY, LIMIT, CURSOR)

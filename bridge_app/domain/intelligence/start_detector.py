@@ -72,7 +72,7 @@ class StartDetector(NamedTuple):
         due = self.due(state)
         if due is None or due > now_us:
             return state, ()
-        subject = _subject(service)
+        subject = subject_of(service)
         watch, idle = self.watcher.elapse(subject, state.watch, due)
         restarts, settled = self.restarts.elapse(subject, state.restarts, due)
         state = msgspec.structs.replace(state, watch=watch, restarts=restarts)
@@ -123,7 +123,7 @@ class StartDetector(NamedTuple):
         self, service: str, before: ServiceStarts, start: PendingStart, cause: Cause
     ) -> tuple[Watch, RestartWatch, list[Derived]]:
         """Compare a start with the earlier ones: its time, and how often its instance started."""
-        subject = _subject(service)
+        subject = subject_of(service)
         values = {} if start.startup_time_ms is None else {STARTUP_TIME: start.startup_time_ms}
         watch, _, found = self.watcher.take(subject, before.watch, values, cause)
         restarts, loops = self.restarts.take(subject, before.restarts, start.instance_id, cause)
@@ -144,12 +144,13 @@ class StartDetector(NamedTuple):
 
 
 def _tell(service: str, state: ServiceStarts, now_us: int) -> Applied:
-    known = figures.Known(_subject(service), state.watch.metrics, None, STARTUP_TIME.name)
+    known = figures.Known(subject_of(service), state.watch.metrics, None, STARTUP_TIME.name)
     after, told = figures.told(state.figures, known, now_us)
     return msgspec.structs.replace(state, figures=after), told
 
 
-def _subject(service: str) -> Subject:
+def subject_of(service: str) -> Subject:
+    """Return what a series of starts is about."""
     return Subject(f"start|{service}", service, (), (service,), (HOOKS_SERVICE_LIFECYCLE.name,))
 
 

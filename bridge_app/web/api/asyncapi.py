@@ -12,9 +12,9 @@ from bridge_app.events.envelope import encode
 from bridge_app.json_schema import Schema, of_types
 from bridge_app.settings import Settings
 from bridge_app.topics import Topic
-from bridge_app.web.api import examples
+from bridge_app.web.api import examples, hook_bodies
 from bridge_app.web.api.messages import DEAD_LETTER, MESSAGES, Message
-from bridge_app.web.api.payloads import DeadLetter, Envelope, StartTime
+from bridge_app.web.api.payloads import DeadLetter, Envelope, ExecutionOutcome, StartTime
 
 DESCRIPTION = """\
 What travels over Kafka. Every event that the bridge sends is one JSON object in the same envelope; records of other \
@@ -40,8 +40,9 @@ _HEADERS: Schema = {
 def asyncapi(settings: Settings) -> Schema:
     """Return the document: a channel for every public topic of the catalogue and for its dead letters."""
     types = [message.payload for message in MESSAGES if isinstance(message.payload, type)]
-    schemas, components = of_types(Envelope, StartTime, DeadLetter, *types)
-    payloads = dict(zip([Envelope, StartTime, DeadLetter, *types], schemas, strict=True))
+    named = [Envelope, StartTime, ExecutionOutcome, DeadLetter, *types]
+    schemas, components = of_types(*named)
+    payloads = dict(zip(named, schemas, strict=True))
     messages = {
         one.event_type: _message(one, payloads[one.payload] if isinstance(one.payload, type) else one.payload)
         for one in MESSAGES
@@ -146,7 +147,7 @@ def _further(letter: Schema) -> dict[str, Schema]:
             "title": "a bare hook",
             "summary": "The body of a hook without an envelope: it is read as if it had been posted.",
             "payload": body_schema(route),
-            "examples": [{"name": name, "payload": body} for name, body in examples.BODIES[route.topic].items()],
+            "examples": [{"name": name, "payload": body} for name, body in hook_bodies.BODIES[route.topic].items()],
         }
     return found
 

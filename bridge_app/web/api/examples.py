@@ -1,16 +1,16 @@
-"""What the documents show: three services report their starts, and the bridge's own code says what becomes of it.
+"""What the documents show: services report what they do, and the bridge's own code says what becomes of it.
 
 Nothing here is written by hand but the bodies of hooks, so an example is what the bridge would answer or publish.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
 from bridge_app import __version__, ids
 from bridge_app.domain.alarms import Alarm, AlarmBook
 from bridge_app.domain.database_adapter.letters import Failure, Letter, dead_letter
-from bridge_app.domain.hooks import LIFECYCLE, Arrival, accept
+from bridge_app.domain.hooks import LIFECYCLE, TOOL_EXECUTION, Arrival, HookRoute, accept
 from bridge_app.domain.intelligence.baselines import BaselineView
 from bridge_app.domain.intelligence.detectors import DetectorConfig, Detectors, SeriesState
 from bridge_app.domain.intelligence.immediate import Views, analyse
@@ -22,7 +22,8 @@ from bridge_app.events.decoding import decode
 from bridge_app.events.envelope import Derived, Event, Identity, derive, encode
 from bridge_app.health import SERVICE_NAME
 from bridge_app.timestamps import parse_us
-from bridge_app.topics import HOOKS_SERVICE_LIFECYCLE
+from bridge_app.topics import HOOKS_SERVICE_LIFECYCLE, INTELLIGENCE_BASELINES, PUBLIC
+from bridge_app.web.api.hook_bodies import EXECUTION_BODIES, LIFECYCLE_BODIES
 
 IDENTITY: Final = Identity(
     SERVICE_NAME, __version__, "bridge-1-6066", "omninode-bridge-bridge-1-6066", environment="development"
@@ -31,44 +32,7 @@ START_US: Final = parse_us("2024-01-15T10:30:00.5Z")
 SECOND_US: Final = 1_000_000
 HOUR_US: Final = 3600 * SECOND_US
 TRACE_ID: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
-
-#: Bodies of `POST /hooks/service/lifecycle`, one of each type.
-LIFECYCLE_BODIES: Final[Mapping[str, dict[str, Any]]] = {
-    "started": {
-        "hook_type": "service_started",
-        "service_info": {
-            "name": "shop",
-            "version": "1.0.0",
-            "instance_id": "shop-1",
-            "host": "10.0.0.7",
-            "port": 8000,
-            "capabilities": ["cart", "checkout"],
-        },
-        "startup_info": {
-            "startup_time_ms": 2500,
-            "initialization_steps": [
-                {"step": "load_config", "duration_ms": 200},
-                {"step": "init_database", "duration_ms": 300},
-            ],
-        },
-    },
-    "stopped": {
-        "hook_type": "service_stopped",
-        "service_info": {"name": "shop", "version": "1.0.0", "instance_id": "shop-1"},
-        "shutdown_info": {"shutdown_reason": "deploy", "shutdown_signal": "SIGTERM", "uptime_seconds": 86400},
-    },
-    "health_changed": {
-        "hook_type": "health_changed",
-        "service_info": {"name": "shop", "version": "1.0.0", "instance_id": "shop-1"},
-        "health_transition": {
-            "previous_status": "healthy",
-            "current_status": "degraded",
-            "change_reason": "the database answers slowly",
-        },
-    },
-}
-#: Bodies by the topic of their route.
-BODIES: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {LIFECYCLE.topic: LIFECYCLE_BODIES}
+EXECUTION_TIMES_MS: Final = (150, 160, 170, 2500, 155, 160, 165)
 
 
 class _Record(NamedTuple):
@@ -83,32 +47,48 @@ class _Record(NamedTuple):
     headers: Sequence[tuple[str, bytes]] = ()
 
 
-def hook(body: dict[str, Any], number: int = 0) -> Event:
+def hook(body: dict[str, Any], number: int = 0, route: HookRoute = LIFECYCLE) -> Event:
     """Return the event of a hook; `number` makes its id and its time."""
     event_id = ids.name_based("example", number)
     arrival = Arrival(event_id, START_US + number * SECOND_US, TRACE_ID, None, f"example-{number}", IDENTITY)
-    return accept(LIFECYCLE, body, arrival)
+    return accept(route, body, arrival)
 
 
 @cache
 def published() -> tuple[tuple[str, Event], ...]:
-    """Return the events that three starts lead to, each with its topic: at once, and because time passes."""
-    return tuple(_play())
+    """Return the public events that some executions and three starts lead to, each with its topic: at once, and
+    because time passes.
+    """
+    public = {topic.name for topic in PUBLIC}
+    return tuple((topic, event) for topic, event in _play() if topic in public)
 
 
 def _play() -> Iterator[tuple[str, Event]]:
     detectors = Detectors(DetectorConfig(environment=IDENTITY.environment))
     states: dict[str, SeriesState | None] = {}
-    started = LIFECYCLE_BODIES["started"]
-    for number, service in enumerate(("billing", "cart", "shop")):
-        body = {**started, "service_info": {**started["service_info"], "name": service, "instance_id": f"{service}-1"}}
-        for seen in detectors.observe(hook(body, number)):
+    for event in (*_executions(), *_starts()):
+        for seen in detectors.observe(event):
             states[seen.key], derived = detectors.step(seen.key, states.get(seen.key), derive(seen, IDENTITY))
             yield from _derived(derived)
     for key, state in states.items():
         while state is not None and (due := detectors.due(state)) is not None and due < START_US + HOUR_US:
             state, derived = detectors.elapse(key, state, due)
             yield from _derived(derived)
+
+
+def _executions() -> Iterator[Event]:
+    """Yield executions of which one takes far longer than the others."""
+    completed = EXECUTION_BODIES["completed"]
+    for number, time_ms in enumerate(EXECUTION_TIMES_MS):
+        info = {**completed["execution_info"], "execution_id": f"resize-{number}", "execution_time_ms": time_ms}
+        yield hook({**completed, "execution_info": info}, number - len(EXECUTION_TIMES_MS), TOOL_EXECUTION)
+
+
+def _starts() -> Iterator[Event]:
+    started = LIFECYCLE_BODIES["started"]
+    for number, service in enumerate(("billing", "cart", "shop")):
+        info = {**started["service_info"], "name": service, "instance_id": f"{service}-1"}
+        yield hook({**started, "service_info": info}, number)
 
 
 def _derived(found: Iterable[Derived]) -> Iterator[tuple[str, Event]]:
@@ -142,6 +122,15 @@ def pattern_with_history() -> dict[str, Any]:
     known = _view().find(ids.pattern("service_initialization", IDENTITY.environment, "shop"))
     assert known is not None
     return {**known.pattern.as_dict(), "history": [revision.as_dict() for revision in known.history]}
+
+
+def baselines() -> dict[str, Any]:
+    """Return what is usual for the tool of the executions."""
+    view = BaselineView()
+    for topic, one in _play():
+        if topic == INTELLIGENCE_BASELINES.name:
+            view.apply(one)
+    return {"baselines": view.list("resize", None)}
 
 
 def analysis() -> dict[str, Any]:

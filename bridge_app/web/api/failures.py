@@ -36,7 +36,7 @@ _EXAMPLES: Final[Mapping[type[RequestError], RequestError]] = {
         [FieldError("$.hook_type", "Expected one of health_changed, service_started, service_stopped")],
         details={"allowed": ["health_changed", "service_started", "service_stopped"]},
     ),
-    Conflict: Conflict("database_adapter is running"),
+    Conflict: Conflict("1 message is not pending", details={"messages": ["hooks.service_lifecycle.dlq:3:42"]}),
     RequestInProgress: RequestInProgress("The first request with this idempotency key is still being handled"),
     IdempotencyKeyReused: IdempotencyKeyReused("This idempotency key came before with another body"),
     RateLimited: RateLimited("More than 600 requests per minute", retry_after=1, details={"limit_per_minute": 600}),
@@ -46,7 +46,7 @@ _EXAMPLES: Final[Mapping[type[RequestError], RequestError]] = {
 _HEADERS: Final[Mapping[int, Mapping[str, Schema]]] = {
     401: {"WWW-Authenticate": {"type": "string"}},
     405: {"Allow": {"type": "string"}},
-    409: {"Retry-After": {"type": "integer", "minimum": 1, "description": "Seconds"}},
+    409: {"Retry-After": {"type": "integer", "minimum": 1, "description": "Seconds; where waiting helps"}},
     429: {"Retry-After": {"type": "integer", "minimum": 1, "description": "Seconds"}},
     503: {"Retry-After": {"type": "integer", "minimum": 1, "description": "Seconds"}},
 }

@@ -27,6 +27,7 @@ does not take 405 with the header `Allow`.
 TAGS = {
     "hooks": "Services report what happens to them.",
     "intelligence": "What the bridge found out.",
+    "dead letters": "What could not be handled, and what became of it.",
     "resilience": "Circuit breakers.",
     "admin": "What operators look at and do.",
     "health": "The state of a worker.",

@@ -6,7 +6,7 @@ import msgspec
 
 from bridge_app.domain.intelligence.reports import Insight
 from bridge_app.web.api.answers import Timestamp
-from bridge_app.web.api.intelligence import PatternBase
+from bridge_app.web.api.intelligence import Confidence, PatternBase, PatternId
 
 Uuid = Annotated[str, msgspec.Meta(extra_json_schema={"format": "uuid"})]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
@@ -50,6 +50,13 @@ class StartTime(msgspec.Struct):
 
     startup_time_ms: float | None
     startup_time_source: Literal["startup_info", "service_info", "steps"] | None
+
+
+class ExecutionOutcome(msgspec.Struct):
+    """How long an execution took, in milliseconds and where that is known, and what came of it."""
+
+    execution_time_ms: float | None
+    outcome: Literal["success", "failure", "cancelled"]
 
 
 class PatternInfo(PatternBase):
@@ -119,6 +126,99 @@ class StartupMeasured(msgspec.Struct):
     startup_time_source: str
     baseline_ms: float | None
     ratio: float | None
+
+
+class AnomalyInfo(msgspec.Struct):
+    """Which anomaly it is: `anomaly_id` is the id of its pattern."""
+
+    anomaly_id: PatternId
+    detection_time: Timestamp
+    anomaly_type: str
+    severity: Literal["low", "medium", "high", "critical"]
+    affected_services: list[str]
+    affected_tools: list[str]
+
+
+class PerformanceFigures(msgspec.Struct):
+    """Times in milliseconds, `error_rate` a share; null where it is unknown."""
+
+    avg_response_time_ms: float | None
+    p95_response_time_ms: float | None
+    error_rate: float | None
+    throughput_rps: float | None
+
+
+class MetricsData(msgspec.Struct):
+    """What is usual beside what was seen; `degradation_factor` is how many times the median that was."""
+
+    baseline_metrics: PerformanceFigures
+    anomaly_metrics: PerformanceFigures
+    degradation_factor: float
+
+
+class ProbableCause(msgspec.Struct):
+    """What may be behind it."""
+
+    cause: str
+    confidence: Confidence
+    evidence: str
+
+
+class RecommendedAction(msgspec.Struct):
+    """What to do about it."""
+
+    action: str
+    priority: Literal["low", "medium", "high"]
+    estimated_impact: str
+
+
+class RootCauseAnalysis(msgspec.Struct):
+    """Causes and actions belong together, in their order."""
+
+    probable_causes: list[ProbableCause]
+    recommended_actions: list[RecommendedAction]
+
+
+class Explanation(msgspec.Struct):
+    """How it was judged: `observed` reached `upper_limit`, `expected` is the median of `sample_count` values."""
+
+    metric: str
+    rule: str
+    expected: float
+    upper_limit: float
+    observed: float
+    modified_z: float
+    sample_count: int
+    flagged_share: float
+
+
+class AnomalyDetected(msgspec.Struct):
+    """Something took, or used, far more than usual."""
+
+    anomaly_info: AnomalyInfo
+    metrics_data: MetricsData
+    root_cause_analysis: RootCauseAnalysis
+    explanation: Explanation
+
+
+class AnomalyRecovered(msgspec.Struct):
+    """An anomaly is over."""
+
+    anomaly_info: AnomalyInfo
+    resolution: Resolution
+
+
+class SeriesSummary(msgspec.Struct):
+    """The figures of a series since the summary before; `upper_limit` is null while too little is known."""
+
+    series: str
+    metric: str
+    count: int
+    failures: int
+    p50: float | None
+    p95: float | None
+    max: float | None
+    upper_limit: float | None
 
 
 class ErrorInfo(msgspec.Struct):

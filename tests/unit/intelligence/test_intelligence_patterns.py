@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge_app.cursors import CURSOR_US
 from bridge_app.domain.intelligence.patterns import HISTORY, Known, PatternView
-from bridge_app.domain.intelligence.queries import CURSOR_US, Page, PatternQuery
+from bridge_app.domain.intelligence.queries import Page, PatternQuery
 from bridge_app.errors import NotFound, ServiceUnavailable, ValidationError
 from bridge_app.events.envelope import Event
 from bridge_app.web.intelligence import list_patterns, show_pattern

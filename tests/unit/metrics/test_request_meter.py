@@ -9,7 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from bridge_app.domain.hooks import LIFECYCLE
 from bridge_app.metrics import Metrics
-from bridge_app.web.meter import BUFFERED, VALIDATED, create_meter, note_hook
+from bridge_app.web.meter import BUFFERED, VALIDATED, create_meter, note_hook, note_hooks
 
 Client = TestClient[web.Request, web.Application]
 
@@ -29,8 +29,15 @@ async def http(metrics: Metrics) -> AsyncIterator[Client]:
     async def show(request: web.Request) -> web.Response:
         return web.Response()
 
+    async def batch(request: web.Request) -> web.Response:
+        hooks = await request.json()
+        for note, hook in zip(note_hooks(request, ((LIFECYCLE, one) for one in hooks)), hooks, strict=True):
+            note.status = hook.get("status", note.status)
+        return web.Response(status=int(request.query.get("answer", "200")))
+
     app = web.Application(middlewares=[create_meter(metrics, iter(range(1000)).__next__), _answers_errors])
     app.router.add_post("/hooks/service/lifecycle", hook)
+    app.router.add_post("/hooks/batch", batch)
     app.router.add_get("/things/{thing_id}", show)
     async with TestClient(TestServer(app)) as client:
         yield client
@@ -79,3 +86,16 @@ async def test_hooks_are_counted_by_type_and_outcome(metrics: Metrics, http: Cli
         ("unknown", "invalid"): 3,
     }
     assert metrics.registry.get_sample_value("bridge_hooks_in_flight") == 0
+
+
+async def test_each_hook_of_a_batch_is_counted(metrics: Metrics, http: Client) -> None:
+    started = {"hook_type": "service_started"}
+    hooks = [started, started, {**started, "status": "invalid"}, {"hook_type": "anything", "status": "invalid"}]
+    await http.post("/hooks/batch", json=hooks)
+    await http.post("/hooks/batch?answer=503", json=[started])
+    assert counted(metrics, "hooks_processed_total") == {
+        ("service_started", "published"): 2,
+        ("service_started", "invalid"): 1,
+        ("unknown", "invalid"): 1,
+        ("service_started", "rejected"): 1,
+    }

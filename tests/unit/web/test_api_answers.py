@@ -10,7 +10,7 @@ import pytest
 
 from bridge_app.errors import ServiceUnavailable
 from bridge_app.json_schema import Schema
-from bridge_app.web.api import examples
+from bridge_app.web.api import examples, hook_bodies
 from bridge_app.web.documents import page_files
 from tests.unit.web.conftest import StartWorker
 from tests.unit.web.documented import answer_problems
@@ -18,7 +18,12 @@ from tests.unit.web.http_worker import MAX_BODY_BYTES, Worker
 
 HOOKS = "/hooks/service/lifecycle"
 MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-START = examples.LIFECYCLE_BODIES["started"]
+HOOK_ROUTES = {
+    HOOKS: hook_bodies.LIFECYCLE_BODIES,
+    "/hooks/tool/registration": hook_bodies.REGISTRATION_BODIES,
+    "/hooks/tool/execution": hook_bodies.EXECUTION_BODIES,
+}
+START = hook_bodies.LIFECYCLE_BODIES["started"]
 
 
 async def fetch(http: aiohttp.ClientSession, path: str) -> Schema:
@@ -56,8 +61,9 @@ async def test_answers_about_health_are_as_documented(worker: Worker, http: aioh
 
 async def test_answers_to_hooks_are_as_documented(worker: Worker, http: aiohttp.ClientSession) -> None:
     worker.analysis = examples.analysis()
-    for body in examples.LIFECYCLE_BODIES.values():
-        assert await ask(http, "POST", HOOKS, 200, json=body) == []
+    for path, bodies in HOOK_ROUTES.items():
+        for body in bodies.values():
+            assert await ask(http, "POST", path, 200, json=body) == []
     assert await ask(http, "POST", HOOKS, 200, json=START, params={"dry_run": "true"}) == []
     worker.analysis = ValueError("no")
     assert await ask(http, "POST", HOOKS, 200, json=START) == []

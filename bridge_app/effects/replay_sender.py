@@ -1,0 +1,93 @@
+"""Records that were dead-lettered, on their way back to their topics: no outbox, the caller waits and is told."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from mode import Service
+
+from bridge_app.domain.breaker import CircuitBreaker
+from bridge_app.domain.dead_letters import ReplayedRecord
+from bridge_app.effects.producer_link import MAX_REQUEST_BYTES
+from bridge_app.errors import CircuitOpenError, ServiceUnavailable
+from bridge_app.kafka_clients import client_options
+from bridge_app.settings import Settings
+
+
+class ReplaySender(Service):
+    """Sends with an idempotent producer of its own, which is started when there is something to send.
+
+    `breaker` tells whether Kafka is worth trying.
+    """
+
+    def __init__(self, settings: Settings, breaker: CircuitBreaker, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._settings = settings
+        self._breaker = breaker
+        self._producer: AIOKafkaProducer | None = None
+        self._turn = asyncio.Lock()
+
+    async def send(self, records: Sequence[ReplayedRecord]) -> list[str | None]:
+        """Send records in order; return for each None when Kafka has acknowledged it, else why not.
+
+        Raises:
+            ServiceUnavailable: no broker answers within `KAFKA_TIMEOUT_SECONDS`; a record may be in Kafka nevertheless.
+        """
+        try:
+            permit = self._breaker.acquire()
+        except CircuitOpenError as error:
+            raise ServiceUnavailable(f"Kafka is away: {error}") from error
+        try:
+            async with asyncio.timeout(self._settings.kafka_timeout_seconds), self._turn:
+                outcomes = await self._send(records)
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self._forget()
+            permit.failure(error)
+            raise ServiceUnavailable(f"Kafka is away: {error!r}") from error
+        except BaseException:
+            permit.ignore()
+            raise
+        permit.success()
+        return [None if error is None else f"Kafka refused it: {error!r}" for error in outcomes]
+
+    async def on_stop(self) -> None:
+        await self._forget()
+
+    async def _send(self, records: Sequence[ReplayedRecord]) -> list[Exception | None]:
+        producer = await self._ensure_producer()
+        outcomes: list[Exception | None] = []
+        sent: list[asyncio.Future[Any]] = []
+        for record in records:
+            topic, key, value, timestamp_ms, headers = record
+            sent.append(await producer.send(topic, key=key, value=value, timestamp_ms=timestamp_ms, headers=headers))
+        for outcome in await asyncio.gather(*sent, return_exceptions=True):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, KafkaError):
+                raise outcome
+            if isinstance(outcome, KafkaError) and outcome.retriable:
+                raise outcome
+            outcomes.append(outcome if isinstance(outcome, KafkaError) else None)
+        return outcomes
+
+    async def _ensure_producer(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                **client_options(self._settings),
+                client_id=f"{self._settings.node_id}-replay",
+                enable_idempotence=True,
+                max_request_size=MAX_REQUEST_BYTES,
+            )
+            try:
+                await producer.start()
+            except BaseException:
+                await producer.stop()
+                raise
+            self._producer = producer
+        return self._producer
+
+    async def _forget(self) -> None:
+        """Give the producer up with what it may still hold."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.client.close()

@@ -1,0 +1,71 @@
+"""What docs/ shows of hooks, dead letters and intelligence does what it says, against a running worker."""
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.bridge import Bridge, lifecycle
+
+DOCS = Path(__file__).parents[2] / "docs"
+EXAMPLE_URL = "localhost:6066"
+
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: str, language: str, start: str) -> list[str]:
+    """Return the code blocks of a page in a language that begin with a word."""
+    found = _BLOCK.findall((DOCS / page).read_text())
+    return [text for kind, text in found if kind == language and text.startswith(start)]
+
+
+async def run(program: list[str], text: str, bridge: Bridge, **environ: str) -> str:
+    """Run an example against the bridge; return what it printed."""
+    process = await asyncio.create_subprocess_exec(
+        *program,
+        text.replace(EXAMPLE_URL, bridge.url.removeprefix("http://")),
+        stdout=asyncio.subprocess.PIPE,
+        env={"PATH": "/usr/bin:/bin", **environ},
+    )
+    output = (await asyncio.wait_for(process.communicate(), 30))[0].decode()
+    assert process.returncode == 0, output
+    return output
+
+
+@pytest.mark.parametrize("page", ["hooks.md", "dead-letters.md"])
+async def test_the_commands_of_a_page_succeed(bridge: Bridge, page: str) -> None:
+    shown = blocks(page, "", "curl")
+    assert len(shown) >= 3
+    for block in shown:
+        output = await run(["bash", "-euc"], block, bridge)
+        assert output.count('{"success":true,"data"') == block.count("curl "), output
+
+
+async def test_the_python_of_hooks_runs(bridge: Bridge) -> None:
+    [program] = blocks("hooks.md", "python", "import")
+    output = await run([sys.executable, "-c"], program, bridge)
+    assert re.fullmatch(r"hook_\S+ tool_\S+ hook_\S+ 2\n", output)
+
+
+async def test_the_commands_about_patterns_succeed(bridge: Bridge) -> None:
+    name = "documented-pattern"
+    assert (await bridge.post("/hooks/service/lifecycle", lifecycle(name, instance_id="1")))[0] == 200
+
+    async def found() -> dict[str, Any] | None:
+        _, answer = await bridge.get(f"/intelligence/patterns?service={name}")
+        return next(iter(answer["data"]["patterns"]), None)
+
+    pattern = await bridge.eventually(found, within=15)
+    for block in blocks("intelligence.md", "", "curl"):
+        output = await run(["bash", "-euc"], block, bridge, PATTERN_ID=pattern["pattern_id"])
+        assert '"success":true' in output, output
+
+
+def test_every_route_of_hooks_is_shown() -> None:
+    text = "".join(blocks("hooks.md", "", "curl"))
+    for route in ("service/lifecycle", "tool/registration", "tool/execution", "batch"):
+        assert f"{EXAMPLE_URL}/hooks/{route}" in text
+        assert f'"/hooks/{route}"' in blocks("hooks.md", "python", "import")[0]
