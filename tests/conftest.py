@@ -1,5 +1,6 @@
 """What all tests share: settings, the real Kafka, PostgreSQL and Consul, and fresh places on them."""
 
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from bridge_app.logs import NoiseLimit
 from bridge_app.settings import Settings
 from deploy.local.consul import Consul
 from deploy.local.postgres import Postgres
@@ -20,6 +22,12 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 LOCAL_STACK = Path(__file__).parents[1] / ".bridge" / "local.env"
 SERVICES = ("KAFKA_", "POSTGRES_", "CONSUL_")
 NEEDED = ("KAFKA_BOOTSTRAP_SERVERS", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_USER", "CONSUL_HOST", "CONSUL_PORT")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_clients() -> None:
+    """Keep what aiokafka repeats during an outage out of the captured logs: it is some gigabytes in all."""
+    logging.getLogger("aiokafka").addFilter(NoiseLimit())
 
 
 @pytest.fixture
