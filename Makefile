@@ -59,7 +59,7 @@ docs: $(FOR_DEV) ## Write docs/configuration.md anew
 
 chaos: $(FOR_DEV) ## Run the faults of docs/faults.md, an hour or so (FAULT=F7 runs one, SEED=1 again as then)
 	@LAB_SEED="$(SEED)" $(STACK) exec --profile test --wait-for-consul -- $(BIN)/python -m pytest \
-		-m "chaos_long or chaos_short" $(if $(FAULT),-k _$(shell echo $(FAULT) | tr A-Z a-z)_) tests/chaos $(ARGS)
+		-m "chaos_long or chaos_short" $(if $(FAULT),-k _$(shell echo $(FAULT) | tr A-Z a-z)_) tests/chaos tests/integration $(ARGS)
 
 mutate: $(FOR_DEV) ## Break each rule of delivery on purpose, and see that its test fails (10 minutes)
 	@$(STACK) exec --profile test --wait-for-consul -- $(BIN)/python -m tests.mutations $(ARGS)

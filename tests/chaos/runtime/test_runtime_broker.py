@@ -22,7 +22,7 @@ REQUEST_TIMEOUTS = [pytest.param(2, id="timeout 2 s"), pytest.param(40, id="time
 OUTAGES = [pytest.param(5, id="5 s"), pytest.param(40, id="40 s", marks=LONG)]
 PAUSE_SECONDS = 10
 #: Seconds after which the producer gives a request up, in the middle of the pause or after it.
-PAUSED_REQUESTS = [pytest.param(2, id="timeout 2 s"), pytest.param(40, id="timeout 40 s", marks=LONG)]
+PAUSED_REQUESTS = [pytest.param(2, id="timeout 2 s", marks=LONG), pytest.param(40, id="timeout 40 s", marks=LONG)]
 LONGER_SESSION, SHORTER_SESSION = 15, 6
 
 
@@ -97,6 +97,8 @@ async def test_a_broker_that_hangs_loses_nothing_and_no_worker_ends(
         (await lab.audit()).assert_sound()
 
 
+@pytest.mark.chaos_long
+@pytest.mark.timeout(900)
 async def test_a_broker_that_hangs_for_longer_than_the_session_loses_nothing_though_it_forgets_its_workers(
     own_kafka: OwnServer[ProxiedKafka], tmp_path: Path
 ) -> None:

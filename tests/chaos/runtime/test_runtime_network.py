@@ -21,12 +21,12 @@ PIECES = Network(piece_bytes=1)
 NARROW = Network(bytes_per_second=200_000, piece_bytes=1_400)
 NETWORKS = [
     pytest.param(SLOW, 4_000, id="400 ms ± 200"),
-    pytest.param(PIECES, 200, id="1 byte at a time"),
-    pytest.param(NARROW, 1_000, id="200 kB/s"),
+    pytest.param(PIECES, 200, id="1 byte at a time", marks=LONG),
+    pytest.param(NARROW, 1_000, id="200 kB/s", marks=LONG),
 ]
 PER_SECOND = 2_000
 CUTS = [pytest.param(1, id="1 cut"), pytest.param(8, id="8 cuts", marks=LONG)]
-RESETS = [pytest.param(3, id="3 resets"), pytest.param(50, id="50 resets", marks=LONG)]
+RESETS = [pytest.param(3, id="3 resets", marks=LONG), pytest.param(50, id="50 resets", marks=LONG)]
 
 
 @pytest.mark.parametrize(("network", "events"), NETWORKS)

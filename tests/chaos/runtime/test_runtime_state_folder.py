@@ -104,10 +104,8 @@ def in_chaos(*damages: Callable[[Path], None]) -> list[Any]:
 @pytest.mark.parametrize(
     "damage",
     [
-        flip_tables,
-        flip_values,
         lose_manifest,
-        *in_chaos(delete, truncate_tables, flip_manifest, truncate_log, be_a_file),
+        *in_chaos(flip_tables, flip_values, delete, truncate_tables, flip_manifest, truncate_log, be_a_file),
     ],
 )
 async def test_a_damaged_state_folder_is_made_anew_from_the_changelog(

@@ -27,6 +27,8 @@ async def post(body: bytes = BODY) -> tuple[int, dict[str, object], bool]:
         return response.status, orjson.loads(await response.read()), "Idempotency-Replayed" in response.headers
 
 
+@pytest.mark.chaos_long
+@pytest.mark.timeout(900)
 async def test_conventions_10_a_key_has_one_effect_over_an_outage_and_a_kill(outage: Outage) -> None:
     async def is_replayed() -> bool:
         return await outage.is_ready() and await outage.pending() == 0

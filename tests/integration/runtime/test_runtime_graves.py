@@ -6,6 +6,7 @@ import pytest
 
 from tests.lab.laboratory import Laboratory
 from tests.lab.load import event
+from tests.lab.marks import LONG
 
 KEYS = 200
 
@@ -83,7 +84,14 @@ async def test_a_replay_finds_the_history_of_a_key_that_was_forgotten_just_befor
         assert await lab.states() == {}
 
 
-@pytest.mark.parametrize(("disk", "keys"), [("kept", KEYS), ("wiped", KEYS), ("kept", 3 * KEYS)])
+@pytest.mark.parametrize(
+    ("disk", "keys"),
+    [
+        ("wiped", KEYS),
+        pytest.param("kept", KEYS, marks=LONG),
+        pytest.param("kept", 3 * KEYS, marks=LONG),
+    ],
+)
 async def test_graves_that_a_killed_worker_left_become_tombstones_in_a_table_without_timers(
     kafka: str, tmp_path: Path, disk: str, keys: int
 ) -> None:
