@@ -25,8 +25,8 @@ LOCKED_SECONDS = 5
 SLOW_SECONDS = 2
 ROLE = "bridge"
 THROW_OUT = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{ROLE}'"
-#: So large that Postgres keeps it in the file of its own that big values of a table have.
-BIG_EVENT = orjson.dumps({"event_type": "big.one", "payload": {"text": os.urandom(40_000).hex()}})
+#: So large that Postgres keeps it in the file of its own that big values of a table have; longer texts are left out.
+BIG_EVENT = orjson.dumps({"event_type": "big.one", "payload": {"texts": [os.urandom(15_000).hex() for _ in range(4)]}})
 
 
 class Sufferer:
