@@ -23,7 +23,10 @@ def pace(consumer: Any, seconds: float, monotonic: Callable[[], float]) -> None:
     async def paced(assignment: Any, node_id: int, request: Any) -> Any:
         wait = asked_at.get(node_id, 0.0) + seconds - monotonic()
         if wait > 0:
-            await asyncio.sleep(wait)
+            try:
+                await asyncio.sleep(wait)
+            except asyncio.CancelledError:  # as the fetch itself: who cancels waits for an end without an error
+                return False
         asked_at[node_id] = monotonic()
         return await fetch(assignment, node_id, request)
 

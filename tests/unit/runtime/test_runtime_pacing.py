@@ -47,3 +47,16 @@ async def test_a_fetch_that_the_broker_held_is_followed_at_once(monkeypatch: Any
 
 async def test_each_broker_is_asked_on_its_own(monkeypatch: Any) -> None:
     assert await waits_of(monkeypatch, [1, 2], 100.0, 100.0, 100.005, 100.005) == []
+
+
+async def test_a_fetch_that_is_given_up_while_it_is_held_back_ends_without_an_error() -> None:
+    async def fetch(_assignment: Any, _node: int, _request: Any) -> bool:
+        return True
+
+    consumer = SimpleNamespace(_fetcher=SimpleNamespace(_proc_fetch_request=fetch))
+    pace(consumer, 3600.0, lambda: 100.0)
+    assert await consumer._fetcher._proc_fetch_request(None, 1, None)
+    held = asyncio.create_task(consumer._fetcher._proc_fetch_request(None, 1, None))
+    await asyncio.sleep(0)
+    held.cancel()
+    assert await held is False
