@@ -7,6 +7,7 @@ fetch that finds none is held by the broker anyway, and is followed at once.
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,7 @@ def pace(consumer: Any, seconds: float, monotonic: Callable[[], float]) -> None:
     asked_at: dict[int, float] = {}
 
     async def paced(assignment: Any, node_id: int, request: Any) -> Any:
-        wait = asked_at.get(node_id, 0.0) + seconds - monotonic()
+        wait = asked_at.get(node_id, -math.inf) + seconds - monotonic()
         if wait > 0:
             try:
                 await asyncio.sleep(wait)
