@@ -25,6 +25,9 @@ _PORTS = {
     "CONSUL_SERF": (18301, 28301),
 }
 PROFILES = ("local", "test")
+#: The variable that moves the profile "test" to another folder and block of ports: several can then run side by side.
+TEST_BLOCK = "BRIDGE_TEST_BLOCK"
+_BLOCKS, _BLOCK_SIZE = 3, 300
 
 
 def variable(profile: str, port: str) -> str:
@@ -62,15 +65,25 @@ class Profile:
 def load_profile(name: str, environ: Mapping[str, str]) -> Profile:
     """Read a profile. Raises UsageError naming the variable when a port is not one, or is given to two servers."""
     index = PROFILES.index(name)
+    shift = ports_shift(environ) if name == "test" else 0
     ports: dict[str, int] = {}
     for port, defaults in _PORTS.items():
         key = variable(name, port)
-        number = _port(key, environ.get(key) or str(defaults[index]))
+        number = _port(key, environ.get(key) or str(defaults[index] + shift))
         if number in ports.values():
             raise UsageError(f"{key}={number} is the port of another part of the stack, too")
         ports[port] = number
     base = Path(environ.get("BRIDGE_LOCAL_DIR") or PROJECT / ".bridge").resolve()
-    return Profile(name, base if name == "local" else base / name, ports)
+    block = f"-{shift // _BLOCK_SIZE}" if shift else ""
+    return Profile(name, base if name == "local" else base / f"{name}{block}", ports)
+
+
+def ports_shift(environ: Mapping[str, str]) -> int:
+    """Return what is added to each fixed port of the tests: 300 for each `BRIDGE_TEST_BLOCK`, which is 0, 1 or 2."""
+    text = environ.get(TEST_BLOCK) or "0"
+    if text not in map(str, range(_BLOCKS)):
+        raise UsageError(f"{TEST_BLOCK}={text} is not a block of ports: 0 to {_BLOCKS - 1}")
+    return int(text) * _BLOCK_SIZE
 
 
 def _port(key: str, text: str) -> int:

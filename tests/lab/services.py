@@ -4,6 +4,7 @@ makes it with `kafka_in`, `postgres_in` or `consul_in` on block 1.
 """
 
 import asyncio
+import os
 import random
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from deploy.local.consul import Consul
-from deploy.local.environment import consul_addresses, postgres_addresses
+from deploy.local.environment import consul_addresses, ports_shift, postgres_addresses
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
 from deploy.local.server import HOST, Server
@@ -20,14 +21,16 @@ from tests.lab.tcp_proxy import TcpProxy
 
 S = TypeVar("S", bound=Server)
 
-# Below the ports that systems give to outgoing connections; block 1 is 1,000 higher.
-KAFKA_PORTS = {"port": 23092, "controller_port": 23093}
-KAFKA_PROXIED_LISTENER = 23094
-KAFKA_PROXY = 23095
-POSTGRES_PORT = 23432
-POSTGRES_PROXY = 23433
-CONSUL_PORTS = {"port": 23500, "rpc_port": 23300, "serf_port": 23301}
-CONSUL_PROXY = 23501
+# Below the ports that systems give to outgoing connections; block 1 is 1,000 higher. Runs of the tests at the same time
+# differ by `BRIDGE_TEST_BLOCK`.
+SHIFT = ports_shift(os.environ)
+KAFKA_PORTS = {"port": 23092 + SHIFT, "controller_port": 23093 + SHIFT}
+KAFKA_PROXIED_LISTENER = 23094 + SHIFT
+KAFKA_PROXY = 23095 + SHIFT
+POSTGRES_PORT = 23432 + SHIFT
+POSTGRES_PROXY = 23433 + SHIFT
+CONSUL_PORTS = {"port": 23500 + SHIFT, "rpc_port": 23300 + SHIFT, "serf_port": 23301 + SHIFT}
+CONSUL_PROXY = 23501 + SHIFT
 BLOCK = 1_000
 
 

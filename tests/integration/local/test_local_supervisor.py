@@ -22,7 +22,7 @@ from deploy.local.environment import read_addresses
 from deploy.local.toolchain import PROJECT, locked
 from deploy.local.waiting import wait_until
 
-WEB_PORT, POSTGRES_PORT = 23066, 23432
+WEB_PORT, POSTGRES_PORT = 22066, 22435
 ENVIRON = {
     "BRIDGE_WEB_PORT": str(WEB_PORT),
     "BRIDGE_LOCAL_POSTGRES_PORT": str(POSTGRES_PORT),

@@ -14,9 +14,9 @@ from deploy.local.server import HOST, port_is_free
 from tests.lab.waiting import eventually
 from tests.lab.worker import Worker
 
-PORTS = {"port": 49292, "controller_port": 49293}
-SASL_PORT = 49294
-WEB_PORT = 49295
+PORTS = {"port": 22292, "controller_port": 22293}
+SASL_PORT = 22294
+WEB_PORT = 22295
 PASSWORD = "right-password"
 MODULE = "org.apache.kafka.common.security.plain.PlainLoginModule"
 

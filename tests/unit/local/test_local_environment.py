@@ -40,6 +40,22 @@ def test_a_port_is_set_by_the_variable_of_its_profile_only() -> None:
     assert load_profile("test", environ).web_port(0) == 1236
 
 
+def test_each_block_of_the_tests_has_a_folder_and_ports_of_its_own() -> None:
+    blocks = [load_profile("test", {"BRIDGE_TEST_BLOCK": str(block)}) for block in range(3)]
+
+    assert blocks[0] == load_profile("test", {})
+    assert [block.ports["KAFKA"] for block in blocks] == [29092, 29392, 29692]
+    assert len({block.folder for block in blocks}) == 3
+    assert len({port for block in blocks for port in block.ports.values()}) == 3 * len(blocks[0].ports)
+    assert load_profile("local", {"BRIDGE_TEST_BLOCK": "1"}) == load_profile("local", {})
+
+
+@pytest.mark.parametrize("text", ["3", "-1", "a", "01"])
+def test_a_block_that_does_not_exist_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=f"BRIDGE_TEST_BLOCK={text} is not a block"):
+        load_profile("test", {"BRIDGE_TEST_BLOCK": text})
+
+
 @pytest.mark.parametrize("text", ["abc", "0", "65536", "-1", "1.5"])
 def test_what_is_not_a_port_is_refused_by_the_name_of_its_variable(text: str) -> None:
     with pytest.raises(UsageError, match=f"BRIDGE_LOCAL_CONSUL_RPC_PORT={text} is not a port") as caught:
