@@ -161,5 +161,5 @@ def _progress(log: Path, started: float) -> str:
     lines = log.read_text(errors="replace").splitlines()
     modules = sum(line.startswith("go: downloading") for line in lines)
     packages = sum(not line.startswith("go: ") for line in lines)
-    done = f"{packages} packages compiled (a whole build: about 1,500)" if packages else f"{modules} modules fetched"
+    done = f"{packages} packages compiled (a whole build: about 2,000)" if packages else f"{modules} modules fetched"
     return f"building: {done}, {time.monotonic() - started:.0f} s"
