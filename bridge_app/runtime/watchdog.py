@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from faust.types import TP
 from mode import Service
 
-from bridge_app.kafka_clients import client_options
 from bridge_app.runtime.alarms import Alarm
+from bridge_app.runtime.broker_offsets import BrokerOffsets
 from bridge_app.runtime.process import STALLED, end
 from bridge_app.runtime.stalls import Offsets, Owned, Stall, StallWatch
 
@@ -30,8 +28,6 @@ LOOK_SECONDS = 10.0
 ANSWER_SECONDS = 10.0
 #: How long the alarm may take before the process ends.
 ALARM_SECONDS = 5.0
-#: How long it is looked whether there is any record between commit and end.
-PEEK_MS = 2000
 
 
 class Watched(NamedTuple):
@@ -54,8 +50,8 @@ class Watchdog(Service):
         limit = app.settings.watchdog_stall_seconds
         self._every = min(LOOK_SECONDS, limit / 4)
         self._watch = StallWatch(limit)
-        self._admin: AIOKafkaAdminClient | None = None
-        self._consumer: AIOKafkaConsumer | None = None
+        self._broker = BrokerOffsets(app.settings)
+        self._is_blind = False
 
     @Service.task
     async def _run(self) -> None:
@@ -65,28 +61,35 @@ class Watchdog(Service):
                 if not self.should_stop:
                     await self._look_patiently()
         finally:  # here and not in on_stop, which comes while a look may still need its clients
-            await self._disconnect()
+            await self._broker.disconnect()
 
     async def _look_patiently(self) -> None:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._look()
         except (KafkaError, OSError, TimeoutError) as error:
-            log.warning("watchdog_sees_nothing", error=repr(error))
+            if not self._is_blind:
+                log.warning("watchdog_sees_nothing", error=repr(error))
+            self._is_blind = True
             self._watch.start_anew()
-            await self._disconnect()
+            await self._broker.disconnect()
+        else:
+            if self._is_blind:
+                log.info("watchdog_sees_again")
+            self._is_blind = False
 
     async def _look(self) -> None:
         found = await self._offsets()
         if self.should_stop:
             return
         stalls = self._watch.look(found, self.app.clock.monotonic())
-        harmless = [stall.owned for stall in stalls if not await self._has_records(stall)]
-        if harmless:
-            log.debug("watchdog_forgives", partitions=[str(owned.tp) for owned in harmless])
-        self._watch.forgive(harmless)
-        real = [stall for stall in stalls if stall.owned not in harmless]
-        if real and not self.should_stop:
+        if not stalls:
+            return
+        real = await self._broker.with_records(stalls)
+        if not real:
+            log.debug("watchdog_forgives", partitions=[str(stall.owned.tp) for stall in stalls])
+            self._watch.forgive(stall.owned for stall in stalls)
+        elif not self.should_stop:
             await self._end(real)
 
     async def _offsets(self) -> dict[Owned, Offsets]:
@@ -94,32 +97,7 @@ class Watchdog(Service):
         watched: dict[str, list[TP]] = defaultdict(list)
         for one in self.app.watched:
             watched[one.group] += one.owned()
-        if not any(watched.values()):
-            return {}
-        admin, consumer = await self._connect()
-        partitions = {TopicPartition(*tp) for tps in watched.values() for tp in tps}
-        if consumer.assignment() != partitions:  # it learns of their leaders by that, all at once
-            consumer.assign(list(partitions))
-            consumer.pause(*partitions)
-        ends = await consumer.end_offsets(partitions)
-        found = {}
-        for group, tps in watched.items():
-            committed = await admin.list_consumer_group_offsets(group, partitions=[TopicPartition(*tp) for tp in tps])
-            for tp in tps:
-                known = committed.get(TopicPartition(*tp))
-                found[Owned(group, tp)] = Offsets(-1 if known is None else known.offset, ends[TopicPartition(*tp)])
-        return found
-
-    async def _has_records(self, stall: Stall) -> bool:
-        """Whether there is a record to read: the marks of transactions take offsets, too, and cannot be committed."""
-        _, consumer = await self._connect()
-        tp = TopicPartition(*stall.owned.tp)
-        consumer.assign([tp])  # resumed by that; the next look assigns and pauses all of them again
-        if stall.offsets.committed < 0:
-            await consumer.seek_to_beginning(tp)
-        else:
-            consumer.seek(tp, stall.offsets.committed)
-        return bool(await consumer.getmany(tp, timeout_ms=PEEK_MS, max_records=1))
+        return await self._broker.offsets(watched)
 
     async def _end(self, stalls: list[Stall]) -> None:
         for stall in stalls:
@@ -139,21 +117,3 @@ class Watchdog(Service):
         except TimeoutError:
             log.warning("alarm_not_published", waited_seconds=ALARM_SECONDS)
         end(STALLED)
-
-    async def _connect(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
-        options = client_options(self.app.settings)
-        if self._admin is None:
-            self._admin = AIOKafkaAdminClient(**options)
-            await self._admin.start()
-        if self._consumer is None:
-            self._consumer = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="earliest")
-            await self._consumer.start()
-        return self._admin, self._consumer
-
-    async def _disconnect(self) -> None:
-        admin, self._admin = self._admin, None
-        consumer, self._consumer = self._consumer, None
-        if admin is not None:
-            await admin.close()
-        if consumer is not None:
-            await consumer.stop()

@@ -1,7 +1,15 @@
 """A worker that makes no progress is ended, and the next one goes on (resilience §9)."""
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
+from faust.types import TP
+
+from bridge_app.runtime.broker_offsets import BrokerOffsets
+from bridge_app.runtime.stalls import Offsets, Owned, Stall
+from bridge_app.runtime.watchdog import ANSWER_SECONDS
+from bridge_app.settings import Settings
 from tests.lab.laboratory import Laboratory
 from tests.lab.load import event, numbered
 from tests.lab.waiting import eventually
@@ -43,6 +51,25 @@ async def test_resilience_14_a_step_that_hangs_ends_the_worker_with_70_then_it_m
         await lab.until_committed()
         assert await worker.terminate() == 0
         (await lab.audit()).assert_sound()
+
+
+async def test_resilience_14_a_partition_without_a_leader_hides_nothing_of_the_others(
+    kafka: str, tmp_path: Path, make_settings: Callable[..., Settings]
+) -> None:
+    async with Laboratory(kafka, tmp_path, topics=("lab.a",), partitions=1) as lab:
+        await lab.create_topics()
+        await lab.cluster.send(lab.topics[0], b"k", b"1", b"2")
+        here, gone = TP(lab.topics[0], 0), TP(lab.prefix + "lab.gone", 0)
+        broker = BrokerOffsets(make_settings(KAFKA_BOOTSTRAP_SERVERS=kafka))
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                found = await broker.offsets({lab.group: [here, gone]})
+                stalls = [Stall(owned, offsets, 0.0) for owned, offsets in found.items()]
+                real = await broker.with_records(stalls)
+        finally:
+            await broker.disconnect()
+    assert found == {Owned(lab.group, here): Offsets(-1, 2)}
+    assert real == stalls
 
 
 async def test_resilience_14_the_marks_of_transactions_are_no_lag(kafka: str, tmp_path: Path) -> None:
