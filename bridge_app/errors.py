@@ -19,6 +19,7 @@
     │   └── ServiceUnavailable     503  a needed store is away; try again
     ├── PoisonRecord               a Kafka record that can never be handled: set aside, the partition goes on
     ├── DatabaseFailure            Postgres refused a statement or is away: `sqlstate` says which
+    ├── DependencyRefusal          a dependency answers, and refuses what the worker needs of it
     ├── CircuitOpenError           a breaker refused the call, no I/O was done; says when to try again
     ├── MigrationError             a migration fails, or was changed after it was applied
     ├── StateDamaged               a file of the local state cannot be read: the next start reads the changelog instead
@@ -221,6 +222,10 @@ class DatabaseFailure(BridgeError):
         self.sqlstate = sqlstate
         self.message = message
         self.context = context or {}
+
+
+class DependencyRefusal(BridgeError):
+    """A dependency is well, but refuses what the worker needs of it: an operator is needed, no breaker opens."""
 
 
 class CircuitOpenError(BridgeError):

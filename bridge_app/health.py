@@ -11,6 +11,7 @@ from mode import Service
 from bridge_app import __version__
 from bridge_app.clock import Clock
 from bridge_app.domain.breaker import CircuitBreaker
+from bridge_app.errors import DependencyRefusal
 from bridge_app.timestamps import format_us
 
 log = structlog.get_logger(__name__)
@@ -91,7 +92,8 @@ class Health(Service):
     """Probes every dependency on its own, every 2 s and every 0.5 s while it is down; a report waits for nothing.
 
     `probes` has one entry per dependency; a probe returns or raises, and is cut at 1 s. Those of `disabled` are listed
-    and count as well. A dependency's breaker in `breakers` hears of every outcome.
+    and count as well. A dependency's breaker in `breakers` hears of every outcome; one that answers but refuses
+    (`DependencyRefusal`) is unhealthy, and a success for its breaker.
     """
 
     def __init__(
@@ -176,33 +178,36 @@ class Health(Service):
         """Probe one dependency now and keep the outcome."""
         dependency = self._dependencies[name]
         started = self._clock.monotonic()
-        reason = None
+        away = refused = None
         try:
             async with asyncio.timeout(PROBE_LIMIT_SECONDS):
                 await dependency.probe()
         except TimeoutError:
-            reason = f"no answer within {PROBE_LIMIT_SECONDS:g} s"
+            away = f"no answer within {PROBE_LIMIT_SECONDS:g} s"
+        except DependencyRefusal as refusal:
+            refused = str(refusal)
         except Exception as error:  # any failure of a client means that its dependency is away, and that is the answer
-            reason = f"{type(error).__name__}: {error}"
+            away = f"{type(error).__name__}: {error}"
         now = self._clock.monotonic()
+        reason = away or refused
         check = Check(UNHEALTHY if reason else HEALTHY, round((now - started) * 1000, 3), reason)
         if check.status != dependency.check.status:
             log.info("dependency_changed", dependency=name, status=check.status, reason=reason)
         dependency.check = check
-        self._settle(name, reason)
-        if reason is None:
+        self._settle(name, away)
+        if away is None:
             dependency.down_since = None
         elif dependency.down_since is None:
             dependency.down_since = now
 
-    def _settle(self, name: str, reason: str | None) -> None:
+    def _settle(self, name: str, away: str | None) -> None:
         breaker = self._breakers.get(name)
         if breaker is None:
             return
-        if reason is None:
+        if away is None:
             breaker.probe_succeeded()
         else:
-            breaker.probe_failed(reason)
+            breaker.probe_failed(away)
 
     def _look(self) -> None:
         """Keep what is true once and for all: the first recovery, the first catching up, the end of the start."""

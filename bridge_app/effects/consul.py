@@ -14,7 +14,7 @@ from mode import Service
 
 from bridge_app import __version__
 from bridge_app.domain.breaker import CircuitBreaker
-from bridge_app.errors import CircuitOpenError, ServiceUnavailable
+from bridge_app.errors import CircuitOpenError, DependencyRefusal, ServiceUnavailable
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -30,9 +30,9 @@ FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 5.0
 REQUEST_SECONDS = 2.0
 
-#: What the client raises when Consul is away, refuses, or answers with something that is not Consul's.
 #: Answers of a Consul that is well.
 REFUSALS = (ACLDisabled, ACLPermissionDenied, BadRequest, ClientError, NotFound)
+#: What the client raises when Consul is away, refuses, or answers with something that is not Consul's.
 CLIENT_ERRORS = (consul.ConsulException, aiohttp.ClientError, OSError, TimeoutError, ValueError)
 
 
@@ -54,6 +54,8 @@ class ConsulRegistration(Service):
         super().__init__(**kwargs)
         self.enabled = settings.consul_enabled
         self.is_registered = False
+        #: What Consul said when it last refused the registration; None since it has taken it.
+        self.refusal: str | None = None
         self._settings = settings
         self._breaker = breaker
         self._reconcile_seconds = reconcile_seconds
@@ -76,10 +78,11 @@ class ConsulRegistration(Service):
         await self._client.close()
 
     async def probe(self) -> None:
-        """Ask Consul for its leader.
+        """Ask Consul for its leader, and tell whether it has taken the registration.
 
         Raises:
-            ServiceUnavailable: it does not answer, or has none; the message says why.
+            ServiceUnavailable: it does not answer, or has no leader; the message says why.
+            DependencyRefusal: it answers, and has refused the registration.
         """
         if self._client is None:
             raise ServiceUnavailable("Consul is not used: CONSUL_ENABLED=false")
@@ -89,6 +92,8 @@ class ConsulRegistration(Service):
             raise ServiceUnavailable(f"Consul is away: {str(error) or type(error).__name__}") from error
         if not leader:
             raise ServiceUnavailable("Consul has no leader")
+        if self.refusal is not None:
+            raise DependencyRefusal(f"Consul refuses the registration of this worker: {self.refusal}")
 
     async def _keep_registered(self, client: "_Consul") -> None:
         delay = FIRST_RETRY_SECONDS
@@ -115,11 +120,12 @@ class ConsulRegistration(Service):
             if self.is_registered and self._settings.node_id in await client.agent.services():
                 return
             await client.agent.service.register(**registration(self._settings))
-        except REFUSALS:
+        except REFUSALS as error:
+            self.refusal = str(error) or type(error).__name__
             raise
         except CLIENT_ERRORS as error:
             raise ServiceUnavailable(f"Consul is away: {str(error) or type(error).__name__}") from error
-        self.is_registered = True
+        self.is_registered, self.refusal = True, None
         log.info("registered_in_consul", service=SERVICE, id=self._settings.node_id)
 
 

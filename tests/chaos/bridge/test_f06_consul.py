@@ -9,6 +9,7 @@ import pytest
 
 from deploy.local.consul import Consul
 from tests.chaos.bridge.runs import LONG_RUNS, Run
+from tests.lab.denying_consul import denying
 from tests.lab.deployment import Deployment
 from tests.lab.services import OwnServer
 from tests.lab.tcp_proxy import SILENT, TcpProxy
@@ -16,15 +17,6 @@ from tests.lab.trial import Trial
 from tests.lab.waiting import eventually
 
 CONVERGED_SECONDS = 60.0
-
-
-class DenyingConsul(Consul):
-    """A Consul that lets nobody do anything without a token."""
-
-    def command(self) -> list[str]:
-        rules = self.folder / "deny.json"
-        rules.write_bytes(orjson.dumps({"acl": {"enabled": True, "default_policy": "deny"}}))
-        return [*super().command(), f"-config-file={rules}"]
 
 
 class Registry:
@@ -49,18 +41,16 @@ class Registry:
     async def denying(self) -> None:
         """A worker that starts meanwhile is not registered, and says so."""
         await self._consul.stop()
-        ports = self._consul.server.ports
-        denying = DenyingConsul(
-            self._consul.server.folder.parent, port=ports["http"], rpc_port=ports["rpc"], serf_port=ports["serf"]
-        )
-        denier = OwnServer(denying, addresses=lambda *_: {}, proxy=0, behind=0)
-        await denier.start()
         late = self.workers[1]
-        assert await late.terminate() == 0
-        refusals = late.log.count("waiting_for_consul")
-        late.start()
-        await eventually(lambda: late.log.count("waiting_for_consul") > refusals, "the late worker is refused")
-        await denier.stop()
+        async with denying(self._consul):
+            assert await late.terminate() == 0
+            late.start()
+
+            async def tells_of_the_refusal() -> bool:
+                checks = (await self.deployment.health(late)).get("checks", {})
+                return "refuses the registration" in str(checks.get("consul"))
+
+            await eventually(tells_of_the_refusal, "the health of the late worker says that it is refused")
         await self._consul.start()
 
     async def wiped(self) -> None:

@@ -9,10 +9,14 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
+from bridge_app.domain.breaker import BreakerState
 from bridge_app.effects.consul import ConsulRegistration
-from bridge_app.errors import ServiceUnavailable
+from bridge_app.errors import DependencyRefusal, ServiceUnavailable
 from bridge_app.settings import Settings
+from deploy.local.consul import Consul
+from tests.lab.denying_consul import denying
 from tests.lab.guards import new_breaker
+from tests.lab.services import OwnServer
 from tests.lab.waiting import eventually
 
 
@@ -115,6 +119,26 @@ async def test_worker_starts_and_stops_without_consul(make_settings: Callable[..
             with pytest.raises(ServiceUnavailable, match="Consul is away"):
                 await registration.probe()
             assert not registration.is_registered
+
+
+async def test_a_refused_registration_shows_until_consul_takes_it_and_opens_no_breaker(
+    make_settings: Callable[..., Settings], own_consul: OwnServer[Consul]
+) -> None:
+    address = make_settings(**own_consul.environ)
+    breaker = new_breaker("consul")
+    registration = ConsulRegistration(address, breaker)
+    async with denying(own_consul):
+        await registration.start()
+        await eventually(lambda: registration.refusal is not None, "the refusal")
+        with pytest.raises(DependencyRefusal, match=r"refuses the registration of this worker: .*Permission denied"):
+            await registration.probe()
+    assert not registration.is_registered
+    assert breaker.snapshot().state is BreakerState.CLOSED
+
+    await own_consul.start()
+    await eventually(lambda: registration.is_registered, "Consul takes the registration")
+    await registration.probe()
+    await registration.stop()
 
 
 async def test_disabled_registration_does_nothing(

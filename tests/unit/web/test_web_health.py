@@ -5,7 +5,11 @@ import asyncio
 import aiohttp
 import pytest
 
+from bridge_app.domain.breaker import BreakerState
+from bridge_app.errors import DependencyRefusal, ServiceUnavailable
 from bridge_app.health import Check, Facts, Health, OutboxState, overall_status, unready_reasons
+from bridge_app.settings.breakers import DEFAULTS
+from tests.lab.guards import new_breaker
 from tests.unit.web.http_worker import ManualClock, Worker
 
 UP = Check("healthy", 1.0)
@@ -84,6 +88,26 @@ async def test_a_probe_that_hangs_is_cut_at_one_second(monkeypatch: pytest.Monke
     await health.probe("kafka")
 
     assert health.checks["kafka"].reason == "no answer within 0.01 s"
+
+
+async def test_a_dependency_that_refuses_is_unhealthy_and_no_failure_for_its_breaker() -> None:
+    consul = Dependency()
+    breaker = new_breaker("consul")
+    facts = Facts(lambda: True, lambda: True, lambda: False, list)
+    health = Health({"consul": consul.probe}, facts, instance_id="i", clock=ManualClock(), breakers={"consul": breaker})
+    consul.error = DependencyRefusal("Consul refuses the registration")
+    for _ in range(DEFAULTS["consul"].failure_threshold):
+        await health.probe("consul")
+    assert (health.report()["status"], health.checks["consul"].reason) == (
+        "degraded",
+        "Consul refuses the registration",
+    )
+    assert breaker.snapshot().state is BreakerState.CLOSED
+
+    consul.error = ServiceUnavailable("Consul is away")
+    for _ in range(DEFAULTS["consul"].failure_threshold):
+        await health.probe("consul")
+    assert breaker.snapshot().state is BreakerState.OPEN
 
 
 async def test_conventions_01_the_start_ends_with_the_recovery_or_after_ten_seconds_without_kafka() -> None:
