@@ -9,6 +9,7 @@ import structlog
 from mode import Service
 
 from bridge_app import topics
+from bridge_app.backoff import CONNECT, Backoff
 from bridge_app.clock import Clock
 from bridge_app.domain.alarms import Alarm, AlarmBook
 from bridge_app.errors import RequestError
@@ -17,8 +18,6 @@ from bridge_app.runtime.alarms import Alarm as Report
 
 log = structlog.get_logger(__name__)
 
-FIRST_RETRY_SECONDS = 0.5
-LONGEST_RETRY_SECONDS = 5.0
 #: How many events may wait; alarms change rarely, and a worker that gets here has told what matters many times.
 MOST_WAITING = 1000
 STOP_SECONDS = 3.0
@@ -99,16 +98,15 @@ class Alarms(Service):
 
     @Service.task
     async def _deliver(self) -> None:
-        delay = FIRST_RETRY_SECONDS
+        backoff = Backoff(*CONNECT)
         while not self.should_stop:
             await self.wait(self._some.wait())
             if self.should_stop:
                 return
             if await self._publish_first():
-                delay = FIRST_RETRY_SECONDS
+                backoff.reset()
             else:
-                await self.sleep(delay)
-                delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+                await self.sleep(backoff.next())
 
     async def _publish_first(self) -> bool:
         """Publish the first event that waits; return whether it is done with."""

@@ -1,11 +1,12 @@
 """Gets a batch into the database, whatever Postgres says to it (database-adapter §5)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 import structlog
 
+from bridge_app.backoff import SEND, Backoff
 from bridge_app.clock import Clock
 from bridge_app.domain.database_adapter.failures import CANCELLED, Kind, kind_of
 from bridge_app.domain.database_adapter.fold import Rows, fold
@@ -20,8 +21,6 @@ Store: TypeAlias = Callable[[Rows], Awaitable[dict[str, int]]]
 Repair: TypeAlias = Callable[[], Awaitable[None]]
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
-FIRST_RETRY_SECONDS = 0.1
-LONGEST_RETRY_SECONDS = 5.0
 LONGEST_UNKNOWN_RETRY_SECONDS = 30.0
 LOG_EVERY_SECONDS = 60.0
 
@@ -93,8 +92,8 @@ class BatchWriter:
             DatabaseFailure: half of the rows should be tried, or, of a single record, they will never be taken.
             MigrationError: as `write`.
         """
-        waits = _doubling(FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)
-        unknown_waits = _doubling(self._backoff_base, LONGEST_UNKNOWN_RETRY_SECONDS)
+        waits = Backoff(*SEND)
+        unknown_waits = Backoff(self._backoff_base, LONGEST_UNKNOWN_RETRY_SECONDS)
         unknown_tries = 0
         repaired = False
         while True:
@@ -104,14 +103,14 @@ class BatchWriter:
                 kind = kind_of(failure.sqlstate)
                 self._note(failure, kind)
                 if kind is Kind.TRANSIENT:
-                    await self._sleep(next(waits))
+                    await self._sleep(waits.next())
                     if divisible and failure.sqlstate == CANCELLED:
                         raise
                 elif kind is Kind.SCHEMA:
                     repaired = await self._repair_once(failure, repaired)
-                    await self._sleep(0 if repaired else next(waits))
+                    await self._sleep(0 if repaired else waits.next())
                 elif kind is Kind.UNKNOWN and (unknown_tries := unknown_tries + 1) < self._attempts:
-                    await self._sleep(next(unknown_waits))
+                    await self._sleep(unknown_waits.next())
                 else:
                     raise
                 self._tally.retried()
@@ -145,9 +144,3 @@ class BatchWriter:
         if self.is_waiting:
             log.info("adapter_writes_again")
         self.is_waiting = False
-
-
-def _doubling(first: float, longest: float) -> Iterator[float]:
-    while True:
-        yield first
-        first = min(first * 2, longest)

@@ -13,6 +13,7 @@ from consul.exceptions import ACLDisabled, ACLPermissionDenied, BadRequest, Clie
 from mode import Service
 
 from bridge_app import __version__
+from bridge_app.backoff import CONNECT, Backoff
 from bridge_app.domain.breaker import CircuitBreaker
 from bridge_app.errors import CircuitOpenError, DependencyRefusal, ServiceUnavailable
 from bridge_app.settings import Settings
@@ -26,8 +27,6 @@ CHECK_TIMEOUT = "5s"
 #: Consul forgets a worker that was killed; its own lower limit is one minute.
 DEREGISTER_AFTER = "1m"
 RECONCILE_SECONDS = 30.0
-FIRST_RETRY_SECONDS = 0.5
-LONGEST_RETRY_SECONDS = 5.0
 REQUEST_SECONDS = 2.0
 
 #: Answers of a Consul that is well.
@@ -96,18 +95,17 @@ class ConsulRegistration(Service):
             raise DependencyRefusal(f"Consul refuses the registration of this worker: {self.refusal}")
 
     async def _keep_registered(self, client: "_Consul") -> None:
-        delay = FIRST_RETRY_SECONDS
+        backoff = Backoff(*CONNECT)
         while not self.should_stop:
             try:
                 await self._breaker.call(self._reconcile, client, timeout=2 * REQUEST_SECONDS)
-                delay = FIRST_RETRY_SECONDS
+                backoff.reset()
                 await self.sleep(self._reconcile_seconds)
             except (ServiceUnavailable, CircuitOpenError, *REFUSALS, TimeoutError) as error:
-                if self.is_registered or delay == FIRST_RETRY_SECONDS:
+                if self.is_registered or backoff.is_fresh:
                     log.warning("waiting_for_consul", error=repr(error))
                 self.is_registered = False
-                await self.sleep(delay)
-                delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+                await self.sleep(backoff.next())
 
     async def _reconcile(self, client: "_Consul") -> None:
         """Register unless Consul has this worker.

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from bridge_app.backoff import SEND, Backoff
 from bridge_app.domain.database_adapter.letters import Letter
 from bridge_app.kafka_clients import client_options
 from bridge_app.runtime.catalogue import DEAD_LETTER_BYTES, new_topic
@@ -16,8 +17,6 @@ from bridge_app.topics import Topic, dead_letter_topic
 
 log = structlog.get_logger(__name__)
 
-FIRST_RETRY_SECONDS = 0.1
-LONGEST_RETRY_SECONDS = 5.0
 #: After it a letter whose topic was deleted is tried anew, and its topic created again.
 REQUEST_MS = 10_000
 
@@ -45,7 +44,7 @@ class DeadLetterSender:
         Raises:
             KafkaError: Kafka refuses them for good.
         """
-        delay = FIRST_RETRY_SECONDS
+        backoff = Backoff(*SEND)
         while letters:
             try:
                 await self._send(letters)
@@ -54,10 +53,9 @@ class DeadLetterSender:
                 if not error.retriable:
                     raise
                 self._existing.clear()  # one may have been deleted
-                log.warning("dead_letters_retried", count=len(letters), error=repr(error), delay_seconds=delay)
+                log.warning("dead_letters_retried", count=len(letters), error=repr(error))
             self._retried()
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+            await asyncio.sleep(backoff.next())
 
     async def close(self) -> None:
         """Stop the producer."""

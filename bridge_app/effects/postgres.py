@@ -15,6 +15,7 @@ import orjson
 import structlog
 from mode import Service
 
+from bridge_app.backoff import CONNECT, Backoff
 from bridge_app.domain.database_adapter.failures import Kind, kind_of
 from bridge_app.effects.migrations import FOLDER, load, migrate
 from bridge_app.errors import DatabaseFailure, MigrationError, ServiceUnavailable
@@ -26,8 +27,6 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 PooledConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
-FIRST_RETRY_SECONDS = 0.5
-LONGEST_RETRY_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
 ACQUIRE_SECONDS = 2.0
 #: A client-side limit above the server's own, for a server that does not answer any more.
@@ -126,7 +125,7 @@ class Postgres(Service):
         self.ready.set()
 
     async def _prepare(self) -> None:
-        delay = FIRST_RETRY_SECONDS
+        backoff = Backoff(*CONNECT)
         while not self.should_stop:
             try:
                 await self.migrate()
@@ -134,10 +133,9 @@ class Postgres(Service):
                 return
             except (DatabaseFailure, MigrationError) as error:
                 if str(error) != self.reason:
-                    log.warning("waiting_for_postgres", error=str(error), retry_seconds=delay)
+                    log.warning("waiting_for_postgres", error=str(error))
                 self.reason = str(error)
-            await self.sleep(delay)
-            delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+            await self.sleep(backoff.next())
 
     @asynccontextmanager
     async def _lend(self, timeout: float) -> AsyncIterator[PooledConnection]:

@@ -18,6 +18,7 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faust.types import TP
 from mode import Service
 
+from bridge_app.backoff import CONNECT, Backoff
 from bridge_app.domain.database_adapter.sorting import Reading
 from bridge_app.effects.intake import Intake
 from bridge_app.events.record import Record
@@ -46,8 +47,6 @@ REBALANCE_MS = 30_000
 HEARTBEAT_MS = 1_000
 #: How long a hand-over may be held up by asking what was committed.
 ASK_MS = 5_000
-FIRST_RETRY_SECONDS = 0.5
-LONGEST_RETRY_SECONDS = 5.0
 
 
 class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -191,20 +190,19 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
 
     @Service.task
     async def _run(self) -> None:
-        delay = FIRST_RETRY_SECONDS
+        backoff = Backoff(*CONNECT)
         while not self.should_stop:
             try:
                 self._consumer = await self._join()
-                delay = FIRST_RETRY_SECONDS
+                backoff.reset()
                 await self._read(self._consumer)
             except ConsumerStoppedError:
                 return
             except (KafkaError, OSError) as error:
-                log.warning("adapter_consumer_failed", error=repr(error), retry_seconds=delay)
+                log.warning("adapter_consumer_failed", error=repr(error))
                 await self._finish()
                 await self._leave()
-            await self.sleep(delay)
-            delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+            await self.sleep(backoff.next())
 
     async def _join(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(

@@ -15,6 +15,7 @@ from faust.app.base import BootStrategy
 from mode import Service
 from mode.types import ServiceT
 
+from bridge_app.backoff import CONNECT, Backoff
 from bridge_app.errors import StateMismatch
 from bridge_app.kafka_clients import refusal
 from bridge_app.runtime.catalogue import prepare
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-FIRST_RETRY_SECONDS = 0.5
-LONGEST_RETRY_SECONDS = 5.0
-
 
 class BrokerGate(Service):
     """Start when the broker answers and the topics exist; until then what comes behind in the boot order waits."""
@@ -37,7 +35,7 @@ class BrokerGate(Service):
         self.app = app
 
     async def on_start(self) -> None:
-        delay = FIRST_RETRY_SECONDS
+        backoff = Backoff(*CONNECT)
         while not (self.should_stop or self.app.should_stop):
             try:
                 await self._prepare()
@@ -46,12 +44,11 @@ class BrokerGate(Service):
             except (KafkaError, OSError) as error:
                 self.app.kafka_refusal = await refusal(self.app.settings)
                 reason = self.app.kafka_refusal or str(error)
-                log.warning("waiting_for_kafka", error=reason, retry_seconds=delay)
+                log.warning("waiting_for_kafka", error=reason)
             else:
                 self.app.kafka_refusal = None
                 return
-            await self.sleep(delay)
-            delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+            await self.sleep(backoff.next())
 
     async def _prepare(self) -> None:
         async with self.app.admin() as admin:

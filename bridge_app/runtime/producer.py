@@ -16,6 +16,8 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartiti
 from aiokafka.partitioner import murmur2
 from faust.transport.drivers import aiokafka as driver
 
+from bridge_app.backoff import SEND, Backoff
+
 if TYPE_CHECKING:
     from bridge_app.runtime.app import BridgeApp
 
@@ -23,8 +25,6 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-FIRST_RETRY_SECONDS = 0.1
-LONGEST_RETRY_SECONDS = 5.0
 #: A send that takes so long is reason to look whether the topic is still there.
 LOOK_SECONDS = 2.0
 
@@ -102,7 +102,7 @@ class BatchProducer(driver.Producer):
         retried: Callable[[], None],
         **place: str | int,
     ) -> T:
-        delay = FIRST_RETRY_SECONDS
+        backoff = Backoff(*SEND)
         while True:
             allowed()
             try:
@@ -110,10 +110,9 @@ class BatchProducer(driver.Producer):
             except KafkaError as error:
                 if not error.retriable:
                     raise
-                log.warning("send_retried", **place, error=repr(error), delay_seconds=delay)
+                log.warning("send_retried", **place, error=repr(error))
             retried()
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+            await asyncio.sleep(backoff.next())
 
     async def _produce_once(self, topic: str, partition: int, records: Sequence[Send]) -> int:
         client = self._ensure_producer()

@@ -14,13 +14,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from mode import Service
 
+from bridge_app.backoff import CONNECT, Backoff
 from bridge_app.clock import Clock
 from bridge_app.events.record import Record
 
 log = structlog.get_logger(__name__)
 
-FIRST_RETRY_SECONDS = 0.5
-LONGEST_RETRY_SECONDS = 5.0
 FETCH_WAIT_MS = 500
 #: A broker that does not say within this time where its partitions end is taken for away.
 LOOK_SECONDS = 1.0
@@ -118,14 +117,13 @@ class TopicTail(Service):
 
     @Service.task
     async def _tail(self) -> None:
-        delay = FIRST_RETRY_SECONDS
+        backoff = Backoff(*CONNECT)
         while not self.should_stop:
             try:
                 await self._tail_once()
             except (KafkaError, OSError) as error:
-                log.warning("view_waiting_for_kafka", topic=self.topic, error=str(error), retry_seconds=delay)
-                await self.sleep(delay)
-                delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+                log.warning("view_waiting_for_kafka", topic=self.topic, error=str(error))
+                await self.sleep(backoff.next())
 
     async def _tail_once(self) -> None:
         consumer = AIOKafkaConsumer(

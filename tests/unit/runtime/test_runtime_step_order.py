@@ -87,7 +87,7 @@ async def test_rocksdb_is_not_written_when_the_group_moves_on_while_the_changelo
 async def test_what_the_broker_did_not_take_is_sent_again_until_it_does(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(producer, "FIRST_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(producer, "SEND", (0.0, 5.0))
     step = rig.step([put(0, "k")])
     for topic in (DERIVED, rig.changelog):
         for _ in range(3):
