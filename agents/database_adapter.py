@@ -12,7 +12,7 @@ from mode import Service
 from mode.types import ServiceT
 
 from bridge_app.clock import Clock
-from bridge_app.domain.alarms import AlarmSink, NoAlarms
+from bridge_app.domain.alarms import Alarm, AlarmSink, NoAlarms
 from bridge_app.domain.database_adapter.fold import Rows
 from bridge_app.domain.database_adapter.letters import Failure, dead_letter
 from bridge_app.domain.database_adapter.offsets import committable
@@ -255,11 +255,13 @@ class DatabaseAdapter(Service):
             self._going.clear()
             log.critical("adapter_stopped", error=str(error))
             self._alarms.raise_(
-                f"agent_stopped.{AGENT}",
-                "AGENT_STOPPED",
-                f"{AGENT} stopped: {error}",
-                impact="Nothing is stored; all records wait in Kafka.",
-                context={"agent": AGENT},
+                Alarm(
+                    f"agent_stopped.{AGENT}",
+                    "AGENT_STOPPED",
+                    f"{AGENT} stopped: {error}",
+                    impact="Nothing is stored; all records wait in Kafka.",
+                    context={"agent": AGENT},
+                )
             )
             return
         judged = self._sorter.judge(self._failures(rejected))
@@ -290,10 +292,12 @@ class DatabaseAdapter(Service):
             name = topic.removeprefix(self._settings.kafka_topic_prefix)
             self._metrics.adapter_topic_stopped.labels(name).set(1)
             self._alarms.raise_(
-                f"topic_stopped.{AGENT}.{topic}",
-                "TOPIC_STOPPED",
-                f"{AGENT} stopped topic {topic}: {why}",
-                context={"agent": AGENT, "topic": topic},
+                Alarm(
+                    f"topic_stopped.{AGENT}.{topic}",
+                    "TOPIC_STOPPED",
+                    f"{AGENT} stopped topic {topic}: {why}",
+                    context={"agent": AGENT, "topic": topic},
+                )
             )
 
     async def _timed_store(self, rows: Rows) -> dict[str, int]:

@@ -3,7 +3,7 @@
 An alarm has a name. It is told once when it begins and once when it ends, whatever happens in between.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from bridge_app import ids
@@ -49,24 +49,24 @@ ADVICE = {
 _NO_ADVICE = Advice("", ())
 
 
+class Alarm(NamedTuple):
+    """What is wrong: `name` says what (`breaker.kafka`), `error_type` of which kind it is, `impact` what it means for
+    users, `actions` what to do, `context` further facts. Without impact or actions those of `ADVICE` are told.
+    """
+
+    name: str
+    error_type: str
+    message: str
+    impact: str = ""
+    actions: tuple[str, ...] = ()
+    context: Mapping[str, Any] = {}
+
+
 class AlarmSink(Protocol):
     """Who is told of alarms; neither method waits or raises."""
 
-    def raise_(
-        self,
-        name: str,
-        error_type: str,
-        message: str,
-        *,
-        impact: str = "",
-        actions: Sequence[str] = (),
-        context: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Say that something is wrong; nothing happens when `name` was said before and not cleared since.
-
-        `name` is what is wrong (`breaker.kafka`), `error_type` of which kind it is, `impact` what it means for users,
-        `actions` what to do, `context` further facts. Without impact or actions those of `ADVICE` are told.
-        """
+    def raise_(self, alarm: Alarm) -> None:
+        """Say that something is wrong; nothing happens when its name was said before and not cleared since."""
 
     def clear(self, name: str) -> None:
         """Say that it is over; nothing happens when it was not said to be wrong."""
@@ -75,31 +75,11 @@ class AlarmSink(Protocol):
 class NoAlarms:
     """Tells nobody."""
 
-    def raise_(
-        self,
-        name: str,
-        error_type: str,
-        message: str,
-        *,
-        impact: str = "",
-        actions: Sequence[str] = (),
-        context: Mapping[str, Any] | None = None,
-    ) -> None:
+    def raise_(self, alarm: Alarm) -> None:
         return
 
     def clear(self, name: str) -> None:
         return
-
-
-class Alarm(NamedTuple):
-    """What is wrong, as in `AlarmSink.raise_`."""
-
-    name: str
-    error_type: str
-    message: str
-    impact: str = ""
-    actions: tuple[str, ...] = ()
-    context: Mapping[str, Any] = {}
 
 
 class _Active(NamedTuple):

@@ -47,21 +47,11 @@ class Alarms(Service):
         """The message of every alarm that is raised, by name."""
         return self._book.active
 
-    def raise_(
-        self,
-        name: str,
-        error_type: str,
-        message: str,
-        *,
-        impact: str = "",
-        actions: Sequence[str] = (),
-        context: Mapping[str, Any] | None = None,
-    ) -> None:
+    def raise_(self, alarm: Alarm) -> None:
         """Say that something is wrong, once until it is cleared; see `AlarmSink`."""
-        alarm = Alarm(name, error_type, message, impact, tuple(actions), context or {})
         event = self._book.raise_(alarm, self._clock.now_us())
         if event is not None:
-            log.critical("alarm_raised", alarm=name, error_type=error_type, error=message)
+            log.critical("alarm_raised", alarm=alarm.name, error_type=alarm.error_type, error=alarm.message)
             self._tell(event)
 
     def clear(self, name: str) -> None:
@@ -77,9 +67,8 @@ class Alarms(Service):
         Several reports of one kind about one place are one alarm.
         """
         place = [str(report.context[name]) for name in PLACE if name in report.context]
-        self.raise_(
-            ".".join([report.error_type.lower(), *place]), report.error_type, report.message, context=report.context
-        )
+        name = ".".join([report.error_type.lower(), *place])
+        self.raise_(Alarm(name, report.error_type, report.message, context=report.context))
         while self._waiting:
             await self._none.wait()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import structlog
 
 from bridge_app.clock import Clock
-from bridge_app.domain.alarms import AlarmSink
+from bridge_app.domain.alarms import Alarm, AlarmSink
 from bridge_app.domain.breaker import BreakerChange, BreakerState, CircuitBreaker, Verdict
 from bridge_app.errors import BridgeError, ServiceUnavailable
 from bridge_app.metrics import Metrics
@@ -68,11 +68,13 @@ class Breakers(Mapping[str, CircuitBreaker]):
         alarm = f"breaker.{change.name}"
         if change.state is BreakerState.OPEN:
             self._alarms.raise_(
-                alarm,
-                "CIRCUIT_BREAKER_OPEN",
-                f"Calls of {change.name} failed: {change.reason}",
-                impact=TOLD[change.name],
-                context={"breaker": change.name},
+                Alarm(
+                    alarm,
+                    "CIRCUIT_BREAKER_OPEN",
+                    f"Calls of {change.name} failed: {change.reason}",
+                    impact=TOLD[change.name],
+                    context={"breaker": change.name},
+                )
             )
         elif change.state is BreakerState.CLOSED:
             self._alarms.clear(alarm)

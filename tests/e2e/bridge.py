@@ -13,13 +13,12 @@ import asyncpg
 import orjson
 from aiokafka import AIOKafkaConsumer
 
+from tests.lab.waiting import eventually
 from tests.lab.worker import Worker
 
 T = TypeVar("T")
 
 Events = list[tuple[str, dict[str, Any]]]
-
-POLL_SECONDS = 0.05
 
 
 def lifecycle(name: str, *, hook_type: str = "service_started", **fields: Any) -> dict[str, Any]:
@@ -43,15 +42,6 @@ def execution(tool: str, time_ms: float | None = None, **fields: Any) -> dict[st
     if status is not None:
         body["execution_result"] = {"status": status}
     return body
-
-
-async def eventually(attempt: Callable[[], Awaitable[T | None]], within: float) -> T:
-    """Return the first true result of `attempt`, tried again and again for `within` seconds; else fail."""
-    deadline = time.monotonic() + within
-    while not (found := await attempt()):
-        assert time.monotonic() < deadline, f"nothing within {within} s; last result: {found!r}"
-        await asyncio.sleep(POLL_SECONDS)
-    return found
 
 
 class Tail:
@@ -148,7 +138,8 @@ class Bridge:
             return response.status, orjson.loads(await response.read())
 
     async def eventually(self, attempt: Callable[[], Awaitable[T | None]], within: float) -> T:
-        return await eventually(attempt, within)
+        """Return the first true result of `attempt`, tried again and again for `within` seconds; else fail."""
+        return await eventually(attempt, getattr(attempt, "__name__", "a result"), seconds=within)
 
     @asynccontextmanager
     async def tail(self, *topics: str) -> AsyncIterator[Tail]:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from tests.e2e.bridge import Bridge, eventually
+from tests.e2e.bridge import Bridge
 from tests.e2e.deployment import deployment
 
 PORT = 27066
@@ -15,6 +15,6 @@ async def bridge(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFact
     """Return a bridge that is ready."""
     async with deployment(stack, tmp_path_factory.mktemp("e2e"), PORT) as found:
         found.worker.start()
-        await eventually(found.is_ready, within=30)
+        await found.eventually(found.is_ready, within=30)
         yield found
         assert await found.worker.terminate() == 0, found.worker.log

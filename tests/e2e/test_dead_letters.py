@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from bridge_app import ids
-from tests.e2e.bridge import Bridge, eventually, lifecycle
+from tests.e2e.bridge import Bridge, lifecycle
 from tests.e2e.deployment import deployment
 from tests.e2e.producing import produce_all
 from tests.unit.web.documented import answer_problems
@@ -25,7 +25,7 @@ async def bridge(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFact
     """A bridge whose topics do not stop at so many dead letters."""
     async with deployment(stack, tmp_path_factory.mktemp("dlq"), PORT, KAFKA_DLQ_MAX_SHARE="1") as found:
         found.worker.start()
-        await eventually(found.is_ready, within=30)
+        await found.eventually(found.is_ready, within=30)
         yield found
         assert await found.worker.terminate() == 0, found.worker.log
 

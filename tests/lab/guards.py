@@ -1,9 +1,7 @@
 """Circuit breakers and alarms for parts that are tested without a worker around them."""
 
-from typing import Any
-
 from bridge_app.clock import SystemClock
-from bridge_app.domain.alarms import NoAlarms
+from bridge_app.domain.alarms import Alarm, NoAlarms
 from bridge_app.domain.breaker import CircuitBreaker
 from bridge_app.effects.breakers import Breakers
 from bridge_app.effects.guarded_reads import GuardedReads
@@ -18,8 +16,8 @@ class Heard(NoAlarms):
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def raise_(self, name: str, *args: Any, **options: Any) -> None:
-        self.told.append(f"raised {name}")
+    def raise_(self, alarm: Alarm) -> None:
+        self.told.append(f"raised {alarm.name}")
 
     def clear(self, name: str) -> None:
         self.told.append(f"cleared {name}")

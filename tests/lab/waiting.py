@@ -1,22 +1,33 @@
 """Wait for a condition with a deadline."""
 
 import asyncio
+import inspect
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, overload
+
+T = TypeVar("T")
 
 EVERY_SECONDS = 0.05
 
 
-async def eventually(condition: Callable[[], Awaitable[bool] | bool], what: str, *, seconds: float = 30.0) -> None:
-    """Return when the condition holds.
+@overload
+async def eventually(condition: Callable[[], Awaitable[T | None]], what: str, *, seconds: float = 30.0) -> T: ...
+@overload
+async def eventually(condition: Callable[[], bool], what: str, *, seconds: float = 30.0) -> bool: ...
+
+
+async def eventually(condition: Callable[[], Any], what: str, *, seconds: float = 30.0) -> Any:
+    """Return the first true result of a condition, which is asked again and again.
 
     Raises:
-        AssertionError: it did not within `seconds`; the message says `what`.
+        AssertionError: there was none within `seconds`; the message says `what`, and the last result.
     """
     deadline = time.monotonic() + seconds
     while True:
-        found = condition()
-        if found if isinstance(found, bool) else await found:
-            return
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        result = condition()
+        found = await result if inspect.isawaitable(result) else result
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}; last result: {found!r}"
         await asyncio.sleep(EVERY_SECONDS)

@@ -1,7 +1,5 @@
 """Every error that a request can be answered with has the code and status of conventions §5."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from bridge_app.errors import (
@@ -12,6 +10,7 @@ from bridge_app.errors import (
     ServiceUnavailable,
     Unauthorized,
 )
+from bridge_app.web.api.failures import tree
 
 #: code → (status, retryable)
 CODES = {
@@ -36,13 +35,7 @@ CODES = {
 }
 
 
-def subclasses(kind: type[RequestError]) -> Iterator[type[RequestError]]:
-    for one in kind.__subclasses__():
-        yield one
-        yield from subclasses(one)
-
-
-@pytest.mark.parametrize("error", list(subclasses(RequestError)), ids=lambda error: error.__name__)
+@pytest.mark.parametrize("error", list(tree()), ids=lambda error: error.__name__)
 def test_an_error_has_the_status_of_its_code(error: type[RequestError]) -> None:
     assert (error.status, error.retryable) == CODES[error.code]
 

@@ -1,10 +1,14 @@
 """What is published about failures: the pattern `failure_pattern` (intelligence §3.3, §6)."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from bridge_app.domain.intelligence.episode import Episode
+from bridge_app import ids
+from bridge_app.domain.intelligence import episode as episodes
+from bridge_app.domain.intelligence.episode import Episode, Sighting
 from bridge_app.domain.intelligence.reports import Insight, Report, episode_pattern
 from bridge_app.domain.intelligence.series import Subject
+from bridge_app.events.envelope import Cause, Derived
 from bridge_app.events.intelligence import FAILURE_PATTERN, Recommendation
 
 ERROR_RATE, RESTART_LOOP = "error_rate", "restart_loop"
@@ -37,6 +41,15 @@ def failure_report(environment: str, subject: Subject, episode: Episode) -> Repo
         sample_size=evidence["sample_size"],
         risks=(Insight(kind, pattern.description),),
     )
+
+
+def failure_shown(
+    environment: str, subject: Subject, episode: Episode | None, sighting: Sighting, cause: Cause, cooldown_us: int
+) -> tuple[Episode, Sequence[Derived]]:
+    """Return the episode after a sighting of failures, and the pattern when a revision of it is to be published."""
+    uuid = ids.pattern(FAILURE_PATTERN, environment, subject.series, cause.event_id)
+    after, publish = episodes.shown(episode, sighting, cause, cooldown_us, uuid)
+    return after, [failure_report(environment, subject, after).discovered(cause)] if publish else []
 
 
 def _description(subject: Subject, evidence: dict[str, Any]) -> str:

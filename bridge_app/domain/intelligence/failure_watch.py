@@ -5,15 +5,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from bridge_app import ids
 from bridge_app.domain.intelligence import episode as episodes
 from bridge_app.domain.intelligence.episode import Episode, Sighting
-from bridge_app.domain.intelligence.failure_report import ERROR_RATE, failure_report
+from bridge_app.domain.intelligence.failure_report import ERROR_RATE, failure_report, failure_shown
 from bridge_app.domain.intelligence.failures import Alarm, Outcomes, alarm, is_over, severity, take
 from bridge_app.domain.intelligence.series import Subject
 from bridge_app.domain.intelligence.watch import IDLE, IDLE_US, RECOVERED
 from bridge_app.events.envelope import Cause, Derived
-from bridge_app.events.intelligence import FAILURE_PATTERN
 
 
 class FailureWatch(msgspec.Struct, array_like=True, frozen=True):
@@ -60,10 +58,8 @@ class FailureWatcher(NamedTuple):
     def _raise(
         self, subject: Subject, watch: FailureWatch, found: Alarm, cause: Cause
     ) -> tuple[FailureWatch, Sequence[Derived]]:
-        uuid = ids.pattern(FAILURE_PATTERN, self.environment, subject.series, cause.event_id)
         sighting = _sighting(watch.outcomes, found)
-        episode, publish = episodes.shown(watch.episode, sighting, cause, self.cooldown_us, uuid)
-        derived = [failure_report(self.environment, subject, episode).discovered(cause)] if publish else []
+        episode, derived = failure_shown(self.environment, subject, watch.episode, sighting, cause, self.cooldown_us)
         return msgspec.structs.replace(watch, episode=episode), derived
 
     def _close(

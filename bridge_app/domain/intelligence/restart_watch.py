@@ -6,14 +6,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from bridge_app import ids
 from bridge_app.domain.intelligence import episode as episodes
 from bridge_app.domain.intelligence.episode import Episode, Sighting
-from bridge_app.domain.intelligence.failure_report import RESTART_LOOP, failure_report
+from bridge_app.domain.intelligence.failure_report import RESTART_LOOP, failure_report, failure_shown
 from bridge_app.domain.intelligence.measures import succession
 from bridge_app.domain.intelligence.series import Subject
 from bridge_app.events.envelope import Cause, Derived
-from bridge_app.events.intelligence import FAILURE_PATTERN
 
 WINDOW_US = 600 * 1_000_000
 STARTS = 5
@@ -74,7 +72,5 @@ class RestartWatcher(NamedTuple):
     def _found(
         self, subject: Subject, watch: RestartWatch, sighting: Sighting, cause: Cause
     ) -> tuple[RestartWatch, Sequence[Derived]]:
-        uuid = ids.pattern(FAILURE_PATTERN, self.environment, subject.series, cause.event_id)
-        episode, publish = episodes.shown(watch.episode, sighting, cause, self.cooldown_us, uuid)
-        derived = [failure_report(self.environment, subject, episode).discovered(cause)] if publish else []
+        episode, derived = failure_shown(self.environment, subject, watch.episode, sighting, cause, self.cooldown_us)
         return msgspec.structs.replace(watch, episode=episode), derived

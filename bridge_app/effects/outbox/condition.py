@@ -6,7 +6,7 @@ from typing import NamedTuple
 import structlog
 
 from bridge_app.clock import Clock
-from bridge_app.domain.alarms import AlarmSink
+from bridge_app.domain.alarms import Alarm, AlarmSink
 from bridge_app.effects.outbox.recovery import Loss
 from bridge_app.effects.outbox.segment import Stored
 from bridge_app.errors import ServiceUnavailable
@@ -70,12 +70,14 @@ class Condition:
         if is_too_much and not is_extra:
             reason = self.full_reason(events, size) or "the outbox is full"
             self._alarms.raise_(
-                "outbox.full",
-                "outbox_full",
-                reason,
-                impact="Hooks and other requests that publish are refused with 503 until Kafka is back.",
-                actions=["Bring Kafka back; the outbox then empties by itself"],
-                context={"path": str(self._path)},
+                Alarm(
+                    "outbox.full",
+                    "outbox_full",
+                    reason,
+                    impact="Hooks and other requests that publish are refused with 503 until Kafka is back.",
+                    actions=("Bring Kafka back; the outbox then empties by itself",),
+                    context={"path": str(self._path)},
+                )
             )
             raise ServiceUnavailable("Kafka is away and the outbox is full", retry_after=RETRY_SECONDS)
 
@@ -97,12 +99,14 @@ class Condition:
         self._disk_error = str(error)
         self._retry_at = self._clock.monotonic() + RETRY_SECONDS
         self._alarms.raise_(
-            "outbox.unwritable",
-            "outbox_unwritable",
-            f"the outbox cannot be written: {error}",
-            impact="While Kafka is away, hooks and other requests that publish are refused with 503.",
-            actions=[f"See to the disk of {self._path}; the outbox tries it every {RETRY_SECONDS} s"],
-            context={"path": str(self._path)},
+            Alarm(
+                "outbox.unwritable",
+                "outbox_unwritable",
+                f"the outbox cannot be written: {error}",
+                impact="While Kafka is away, hooks and other requests that publish are refused with 503.",
+                actions=(f"See to the disk of {self._path}; the outbox tries it every {RETRY_SECONDS} s",),
+                context={"path": str(self._path)},
+            )
         )
 
     def disk_worked(self) -> None:
@@ -115,12 +119,14 @@ class Condition:
         """Tell that accepted records are lost: an operator may know what to do with the files."""
         files = [str(path) for path in loss.files]
         self._alarms.raise_(
-            f"outbox.corrupt.{'.'.join(path.name for path in loss.files) or 'missing'}",
-            "outbox_corrupt",
-            f"{loss.records} accepted events can be read no more from {self._path}; those around them are replayed",
-            impact=f"{loss.records} events that were answered with success never reach Kafka.",
-            actions=["Check the disk", "Look into the files that were kept for what can still be read"],
-            context={"lost": loss.records, "files": files},
+            Alarm(
+                f"outbox.corrupt.{'.'.join(path.name for path in loss.files) or 'missing'}",
+                "outbox_corrupt",
+                f"{loss.records} accepted events can be read no more from {self._path}; those around them are replayed",
+                impact=f"{loss.records} events that were answered with success never reach Kafka.",
+                actions=("Check the disk", "Look into the files that were kept for what can still be read"),
+                context={"lost": loss.records, "files": files},
+            )
         )
 
     def rejected(self, stored: Stored, reason: str, path: Path) -> None:
@@ -128,10 +134,12 @@ class Condition:
         topic = stored.record.topic
         log.critical("outbox_record_rejected", topic=topic, file=str(path), reason=reason)
         self._alarms.raise_(
-            f"outbox.rejected.{topic}",
-            "outbox_record_rejected",
-            f"Kafka refuses an accepted event of {topic} for good: {reason}",
-            impact="The event was answered with success and is not in Kafka; what came after it is.",
-            actions=[f"See why, then produce what lies in {path.parent} by hand and delete it there"],
-            context={"topic": topic, "file": str(path)},
+            Alarm(
+                f"outbox.rejected.{topic}",
+                "outbox_record_rejected",
+                f"Kafka refuses an accepted event of {topic} for good: {reason}",
+                impact="The event was answered with success and is not in Kafka; what came after it is.",
+                actions=(f"See why, then produce what lies in {path.parent} by hand and delete it there",),
+                context={"topic": topic, "file": str(path)},
+            )
         )

@@ -118,10 +118,10 @@ async def alarms(kafka: Kafka) -> AsyncIterator[Alarms]:
 
 async def test_alarms_wait_for_kafka_and_keep_their_order(kafka: Kafka, alarms: Alarms) -> None:
     kafka.refusal = ServiceUnavailable("away")
-    alarms.raise_("breaker.kafka", "CIRCUIT_BREAKER_OPEN", "away")
+    alarms.raise_(Alarm("breaker.kafka", "CIRCUIT_BREAKER_OPEN", "away"))
     await eventually(lambda: kafka.tried > 0, "a try")
     alarms.clear("breaker.kafka")
-    alarms.raise_("breaker.consul", "CIRCUIT_BREAKER_OPEN", "away")
+    alarms.raise_(Alarm("breaker.consul", "CIRCUIT_BREAKER_OPEN", "away"))
     assert kafka.taken == []
 
     kafka.refusal = None
@@ -131,10 +131,10 @@ async def test_alarms_wait_for_kafka_and_keep_their_order(kafka: Kafka, alarms: 
 
 async def test_an_event_that_is_refused_for_good_does_not_hold_up_the_others(kafka: Kafka, alarms: Alarms) -> None:
     kafka.refusal = PayloadTooLarge("too large")
-    alarms.raise_("a", "X", "refused for good")
+    alarms.raise_(Alarm("a", "X", "refused for good"))
     await eventually(lambda: kafka.tried == 1, "the try")
     kafka.refusal = None
-    alarms.raise_("b", "X", "taken")
+    alarms.raise_(Alarm("b", "X", "taken"))
     await eventually(lambda: len(kafka.taken) == 1, "the other one")
     assert kafka.taken[0].payload["error_info"]["message"] == "taken"
 
@@ -143,7 +143,7 @@ async def test_what_waits_is_told_when_the_worker_stops(kafka: Kafka) -> None:
     alarms = Alarms(kafka.publish, IDENTITY, ManualClock())
     kafka.refusal = ServiceUnavailable("away")
     await alarms.start()
-    alarms.raise_("a", "X", "wrong")
+    alarms.raise_(Alarm("a", "X", "wrong"))
     await eventually(lambda: kafka.tried > 0, "a try")
     kafka.refusal = None
     await alarms.stop()

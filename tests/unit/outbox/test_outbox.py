@@ -1,13 +1,14 @@
 """The outbox in an event loop: group commit, limits, a disk that fails, who is told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridge_app.domain.alarms import Alarm
 from bridge_app.effects.outbox.condition import FREE_BYTES, RETRY_SECONDS, Limits
 from bridge_app.effects.outbox.disk import Disk
 from bridge_app.effects.outbox.outbox import Outbox
@@ -26,22 +27,13 @@ class Told:
         self.ever: list[str] = []
         self.context: Mapping[str, Any] = {}
 
-    def raise_(
-        self,
-        name: str,
-        error_type: str,
-        message: str,
-        *,
-        impact: str = "",
-        actions: Sequence[str] = (),
-        context: Mapping[str, Any] | None = None,
-    ) -> None:
-        assert impact
-        assert actions
-        if name not in self.active:
-            self.ever.append(error_type)
-        self.active[name] = message
-        self.context = context or {}
+    def raise_(self, alarm: Alarm) -> None:
+        assert alarm.impact
+        assert alarm.actions
+        if alarm.name not in self.active:
+            self.ever.append(alarm.error_type)
+        self.active[alarm.name] = alarm.message
+        self.context = alarm.context
 
     def clear(self, name: str) -> None:
         self.active.pop(name, None)

@@ -19,6 +19,7 @@ from bridge_app.web.answers import Answers
 from bridge_app.web.assembly import web_factory
 from bridge_app.web.idempotency import Idempotency
 from bridge_app.web.limits import Turns
+from bridge_app.web.server import BridgeWeb
 from bridge_app.web.views import View
 
 MAX_BODY_BYTES = 4096
@@ -68,50 +69,58 @@ class Worker:
         self.kept = KeptAnswers(ttl_seconds=3600, most_keys=100)
         #: What happens while a worker waits for what others have answered.
         self.catch_up: Callable[[], None] = lambda: None
-        answers = Answers(self.clock)
+        self._answers = Answers(self.clock)
         self.app = faust.App("web-test", env_prefix="UNUSED_", web_bind="127.0.0.1", web_port=port, autodiscover=False)
-        new_web = web_factory(
+        self.web = self.app.web = self._new_web(settings)
+        self.health = self._new_health()
+        idempotency = self._new_idempotency(wait_seconds)
+        hooks.register(self.app, self._new_receiver(idempotency, Turns(most_hooks, wait_seconds)))
+        health_views.register(self.app, self.health, self._answers)
+        documents.register(self.app, settings)
+        self._register_defect()
+        self._register_created(idempotency)
+
+    def _new_web(self, settings: Settings) -> BridgeWeb:
+        return web_factory(
             settings,
-            answers=answers,
+            answers=self._answers,
             clock=self.clock,
             new_uuid=_new_uuid,
             stopping=lambda: self.stopping,
             halt=self.halted.append,
-        )
-        self.web = new_web(self.app)
-        self.app.web = self.web
-        facts = Facts(lambda: self.recovered, lambda: True, lambda: self.stopping, lambda: [])
-        self.health = Health(
+        )(self.app)
+
+    def _new_health(self) -> Health:
+        return Health(
             {"kafka": _well, "database": _well},
-            facts,
+            Facts(lambda: self.recovered, lambda: True, lambda: self.stopping, lambda: []),
             instance_id="i-1",
             clock=self.clock,
             disabled=("consul", "outbox"),
         )
-        idempotency = Idempotency(
+
+    def _new_idempotency(self, wait_seconds: float) -> Idempotency:
+        return Idempotency(
             kept=self.kept,
             catch_up=self._catch_up,
             publish=self._record,
-            answers=answers,
+            answers=self._answers,
             identity=IDENTITY,
             clock=self.clock,
             wait_seconds=wait_seconds,
         )
-        receiver = hooks.HookReceiver(
-            answers=answers,
+
+    def _new_receiver(self, idempotency: Idempotency, turns: Turns) -> hooks.HookReceiver:
+        return hooks.HookReceiver(
+            answers=self._answers,
             publish=self._publish,
             analyse=self._analyse,
             identity=IDENTITY,
             clock=self.clock,
             new_uuid=_new_uuid,
             idempotency=idempotency,
-            turns=Turns(most_hooks, wait_seconds),
+            turns=turns,
         )
-        hooks.register(self.app, receiver)
-        health_views.register(self.app, self.health, answers)
-        documents.register(self.app, settings)
-        self._register_defect()
-        self._register_created(idempotency)
 
     async def _catch_up(self) -> None:
         self.catch_up()

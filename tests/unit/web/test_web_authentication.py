@@ -19,10 +19,10 @@ from standardwebhooks.webhooks import Webhook
 from bridge_app.errors import SettingsError
 from bridge_app.settings import Settings
 from bridge_app.web.authentication import create_authenticator
+from tests.unit.web.asking import ROUTE
 from tests.unit.web.conftest import StartWorker
 from tests.unit.web.http_worker import MAX_BODY_BYTES, Worker
 
-ROUTE = "/hooks/service/lifecycle"
 START = {"hook_type": "service_started", "service_info": {"name": "s", "version": "1", "instance_id": "i"}}
 JWT_SECRET = "0123456789abcdef0123456789abcdef"
 HOOK_SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()

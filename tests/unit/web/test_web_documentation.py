@@ -9,9 +9,8 @@ from pathlib import Path
 from bridge_app.domain.access import is_open, required_scope
 from bridge_app.domain.credentials import AREAS, ROLES, find_api_key, read_api_keys
 from bridge_app.domain.idempotency import MOST_BYTES
-from bridge_app.errors import RequestError
 from bridge_app.settings import Settings
-from tests.unit.test_errors import subclasses
+from bridge_app.web.api.failures import tree
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -25,7 +24,7 @@ def rows(page: str, heading: str) -> list[list[str]]:
 
 def test_the_page_lists_every_code() -> None:
     told = {(code.strip("`"), int(status), again == "yes") for status, code, again, _ in rows("http.md", "Codes")}
-    assert told == {(error.code, error.status, error.retryable) for error in subclasses(RequestError)}
+    assert told == {(error.code, error.status, error.retryable) for error in tree()}
 
 
 def test_the_limits_are_those_of_the_settings(make_settings: Callable[..., Settings]) -> None:

@@ -6,9 +6,9 @@ import aiohttp
 import pytest
 
 from bridge_app.errors import PayloadTooLarge, ServiceUnavailable
+from tests.unit.web.asking import ROUTE
 from tests.unit.web.http_worker import Worker
 
-ROUTE = "/hooks/service/lifecycle"
 START = {"hook_type": "service_started", "service_info": {"name": "s", "version": "1", "instance_id": "i"}}
 
 

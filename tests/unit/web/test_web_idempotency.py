@@ -12,10 +12,10 @@ import pytest
 from bridge_app import ids
 from bridge_app.errors import PayloadTooLarge, ServiceUnavailable
 from tests.lab.waiting import eventually
+from tests.unit.web.asking import ROUTE
 from tests.unit.web.conftest import StartWorker
 from tests.unit.web.http_worker import Worker
 
-ROUTE = "/hooks/service/lifecycle"
 START = {"hook_type": "service_started", "service_info": {"name": "s", "version": "1", "instance_id": "i"}}
 BODY = orjson.dumps(START)
 EVENT_ID = ids.name_based("http", "", f"POST {ROUTE}", "k", 0)

@@ -9,9 +9,9 @@ import aiohttp
 import orjson
 
 from tests.lab.waiting import eventually
+from tests.unit.web.asking import ROUTE
 from tests.unit.web.conftest import StartWorker
 
-ROUTE = "/hooks/service/lifecycle"
 START = {"hook_type": "service_started", "service_info": {"name": "s", "version": "1", "instance_id": "i"}}
 
 
