@@ -1,9 +1,10 @@
 """How every Kafka client of the bridge connects and logs in: one place reads the settings of brokers and security."""
 
 import ssl
-from typing import Any
+from typing import Any, TypeVar
 
 import faust
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.conn import create_conn
 from aiokafka.errors import (
     AuthenticationFailedError,
@@ -16,6 +17,8 @@ from faust.types.auth import CredentialsT
 
 from bridge_app.errors import SettingsError
 from bridge_app.settings import Settings
+
+C = TypeVar("C", AIOKafkaConsumer, AIOKafkaProducer)
 
 #: What a broker, or the client, says of credentials that do not get in.
 REFUSALS = (
@@ -35,6 +38,16 @@ def client_options(settings: Settings) -> dict[str, Any]:
         SettingsError: the security settings contradict each other; the message names the variable.
     """
     return {"bootstrap_servers": list(settings.kafka_bootstrap_servers), **_security(settings)}
+
+
+async def started(client: C) -> C:
+    """Start a client and return it; one that cannot be started is closed. Raises what its `start` does."""
+    try:
+        await client.start()
+    except BaseException:
+        await client.stop()
+        raise
+    return client
 
 
 def faust_credentials(settings: Settings) -> CredentialsT | None:
@@ -99,4 +112,4 @@ def _context(settings: Settings) -> ssl.SSLContext:
         raise SettingsError(f"KAFKA_SSL_CAFILE={cafile}: holds no certificate: {error}") from error
 
 
-__all__ = ["client_options", "faust_credentials", "refusal"]
+__all__ = ["client_options", "faust_credentials", "refusal", "started"]

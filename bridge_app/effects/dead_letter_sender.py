@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from bridge_app.backoff import SEND, Backoff
 from bridge_app.domain.database_adapter.letters import Letter
-from bridge_app.kafka_clients import client_options
+from bridge_app.kafka_clients import client_options, started
 from bridge_app.runtime.catalogue import DEAD_LETTER_BYTES, new_topic
 from bridge_app.settings import Settings
 from bridge_app.topics import Topic, dead_letter_topic
@@ -87,12 +87,7 @@ class DeadLetterSender:
                 max_request_size=DEAD_LETTER_BYTES,
                 request_timeout_ms=REQUEST_MS,
             )
-            try:
-                await producer.start()
-            except BaseException:
-                await producer.stop()
-                raise
-            self._producer = producer
+            self._producer = await started(producer)
         return self._producer
 
     async def _ensure_topics(self, sources: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from bridge_app.events.envelope import Outgoing
-from bridge_app.kafka_clients import client_options
+from bridge_app.kafka_clients import client_options, started
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -60,14 +60,9 @@ class ProducerLink:
             max_request_size=MAX_REQUEST_BYTES,
         )
         try:
-            await producer.start()
+            self._producer = await started(producer)
         except (KafkaError, OSError) as error:
-            await producer.stop()
             raise ConnectionError(str(error)) from error
-        except BaseException:
-            await producer.stop()
-            raise
-        self._producer = producer
         self._connected.set()
         self._abandoned.clear()
 

@@ -22,7 +22,7 @@ from bridge_app.backoff import CONNECT, Backoff
 from bridge_app.domain.database_adapter.sorting import Reading
 from bridge_app.effects.intake import Intake
 from bridge_app.events.record import Record
-from bridge_app.kafka_clients import client_options
+from bridge_app.kafka_clients import client_options, started
 from bridge_app.runtime.losses import Lost, lost_before
 from bridge_app.runtime.pacing import pace
 from bridge_app.settings import Settings
@@ -216,11 +216,7 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
             heartbeat_interval_ms=HEARTBEAT_MS,
             rebalance_timeout_ms=REBALANCE_MS,
         )
-        try:
-            await consumer.start()
-        except BaseException:
-            await consumer.stop()
-            raise
+        await started(consumer)
         pace(consumer, self._settings.adapter_linger_ms / 1000, time.monotonic)
         consumer.subscribe(pattern=self._pattern, listener=self)
         return consumer

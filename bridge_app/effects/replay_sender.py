@@ -12,7 +12,7 @@ from bridge_app.domain.breaker import CircuitBreaker
 from bridge_app.domain.dead_letters import ReplayedRecord
 from bridge_app.effects.producer_link import MAX_REQUEST_BYTES
 from bridge_app.errors import CircuitOpenError, ServiceUnavailable
-from bridge_app.kafka_clients import client_options
+from bridge_app.kafka_clients import client_options, started
 from bridge_app.settings import Settings
 
 
@@ -78,12 +78,7 @@ class ReplaySender(Service):
                 enable_idempotence=True,
                 max_request_size=MAX_REQUEST_BYTES,
             )
-            try:
-                await producer.start()
-            except BaseException:
-                await producer.stop()
-                raise
-            self._producer = producer
+            self._producer = await started(producer)
         return self._producer
 
     async def _forget(self) -> None:

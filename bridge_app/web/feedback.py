@@ -8,17 +8,16 @@ from aiohttp import web
 
 from bridge_app.domain.hooks import Arrival
 from bridge_app.domain.intelligence.patterns import PatternView
-from bridge_app.errors import NotFound
 from bridge_app.events.envelope import Event
 from bridge_app.events.feedback import read_feedback
-from bridge_app.events.intelligence import FEEDBACK, Feedback, Pattern, bare_id
+from bridge_app.events.intelligence import FEEDBACK, Feedback, Pattern
 from bridge_app.topics import INTELLIGENCE_OBSERVATIONS
 from bridge_app.web.api import intelligence as api
 from bridge_app.web.api.operation import describe
 from bridge_app.web.bodies import read_json
 from bridge_app.web.context import context_of
 from bridge_app.web.hook_batches import Desk
-from bridge_app.web.intelligence import History
+from bridge_app.web.intelligence import History, find_pattern
 from bridge_app.web.views import View
 
 
@@ -32,7 +31,7 @@ def register(app: faust.App, desk: Desk, *, view: PatternView, history: History)
         @describe(api.FEEDBACK)
         async def post(self, request: web.Request, pattern_id: str) -> web.Response:
             verdict, comment = read_feedback(await read_json(request))
-            pattern = await _find(pattern_id, view, history)
+            pattern = (await find_pattern(pattern_id, view, history)).pattern
             event = _event(pattern, verdict, comment, desk.arrival(context_of(request)))
 
             async def publish_and_answer() -> web.Response:
@@ -41,20 +40,6 @@ def register(app: faust.App, desk: Desk, *, view: PatternView, history: History)
                 return desk.answers.success(request, data)
 
             return await desk.idempotency.once(request, publish_and_answer)
-
-
-async def _find(pattern_id: str, view: PatternView, history: History) -> Pattern:
-    """Return a pattern.
-
-    Raises:
-        NotFound: there is none.
-        ServiceUnavailable: the view does not hold it, and Postgres is away.
-    """
-    uuid = bare_id(pattern_id)
-    known = None if uuid is None else view.find(uuid) or await history.find(uuid)
-    if known is None:
-        raise NotFound(f"There is no pattern {pattern_id}")
-    return known.pattern
 
 
 def _event(pattern: Pattern, verdict: Any, comment: str | None, arrival: Arrival) -> Event:

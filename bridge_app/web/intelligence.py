@@ -79,8 +79,8 @@ async def list_patterns(params: Mapping[str, str], view: PatternView, history: H
     }
 
 
-async def show_pattern(pattern_id: str, view: PatternView, history: History) -> dict[str, Any]:
-    """Return the `data` of one pattern, given as `pattern_<uuid>` or as the bare UUID.
+async def find_pattern(pattern_id: str, view: PatternView, history: History) -> Known:
+    """Return one pattern, given as `pattern_<uuid>` or as the bare UUID, with its history.
 
     Raises:
         NotFound: there is none.
@@ -90,4 +90,10 @@ async def show_pattern(pattern_id: str, view: PatternView, history: History) -> 
     known = None if uuid is None else view.find(uuid) or await history.find(uuid)
     if known is None:
         raise NotFound(f"There is no pattern {pattern_id}")
+    return known
+
+
+async def show_pattern(pattern_id: str, view: PatternView, history: History) -> dict[str, Any]:
+    """Return the `data` of one pattern. As `find_pattern`."""
+    known = await find_pattern(pattern_id, view, history)
     return {**known.pattern.as_dict(), "history": [revision.as_dict() for revision in known.history]}
