@@ -5,6 +5,7 @@ WORKERS ?= 1
 ARGS ?=
 FAULT ?=
 SEED ?=
+BUILD_INFO ?= bridge_app/build.json
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv install install-dev run demo up down status psql test lint docs chaos mutate bench clean consul
+.PHONY: help venv install install-dev run demo up down status psql test lint docs chaos mutate bench clean consul build-info
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +73,9 @@ bench: $(FOR_DEV) ## Compare the bridge with its peers (15 minutes; ARGS=hooks r
 
 venv: $(CREATED)
 	@:
+
+build-info: ## Write down which commit is built, for /admin/info: before a package or an image is made
+	@printf '{"build_time": "%s", "git_commit": "%s"}\n' "$$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$$(git rev-parse HEAD)" > $(BUILD_INFO)
 
 install: $(FOR_RUN) ## Install what `make run` needs, without running it
 

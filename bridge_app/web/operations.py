@@ -8,6 +8,7 @@ import orjson
 from aiohttp import web
 
 from bridge_app import __version__
+from bridge_app.build import build
 from bridge_app.clock import Clock
 from bridge_app.health import DISABLED, HEALTHY, SERVICE_NAME, Health
 from bridge_app.logs import RECENT, RecentRecords
@@ -46,8 +47,8 @@ def register(
                 "service": {
                     "name": SERVICE_NAME,
                     "version": __version__,
-                    "build_time": None,
-                    "git_commit": None,
+                    "build_time": build().time,
+                    "git_commit": build().commit,
                     "environment": environment,
                 },
                 "runtime": {

@@ -18,7 +18,9 @@ Connection = Literal["connected", "disconnected", "disabled"]
 
 
 class ServiceInfo(msgspec.Struct):
-    """Which release runs; what the build did not say is null."""
+    """Which release runs. Time and commit of the build are null unless `make build-info` has written them before it was
+    packaged; the commit of an installation from a repository is known, too.
+    """
 
     name: str
     version: str
@@ -84,8 +86,8 @@ INFO: Final = Operation(
         "service": {
             "name": SERVICE_NAME,
             "version": __version__,
-            "build_time": None,
-            "git_commit": None,
+            "build_time": "2024-01-15T10:30:00.000000Z",
+            "git_commit": "2371d9f8a1c4e0b7d6f5a4c3b2e1d0f9a8b7c6d5",
             "environment": "development",
         },
         "runtime": {
