@@ -13,6 +13,7 @@ class DenyingConsul(Consul):
     """Consul with access control lists that allow nothing."""
 
     def command(self) -> list[str]:
+        self.folder.mkdir(parents=True, exist_ok=True)
         rules = self.folder / "deny.json"
         rules.write_bytes(orjson.dumps({"acl": {"enabled": True, "default_policy": "deny"}}))
         return [*super().command(), f"-config-file={rules}"]

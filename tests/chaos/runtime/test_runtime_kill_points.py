@@ -22,7 +22,7 @@ DERIVES_AGAIN = {
 
 
 @pytest.mark.parametrize("phase", PHASES)
-async def test_a_worker_killed_between_two_phases_of_a_step_ends_in_the_same_state_with_the_same_ids(
+async def test_conventions_11_a_worker_killed_between_two_phases_of_a_step_ends_in_the_same_state_with_the_same_ids(
     kafka: str, tmp_path: Path, phase: str
 ) -> None:
     async with Laboratory(kafka, tmp_path, partitions=1) as lab:
