@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from agents.database_adapter import DatabaseAdapter
 from bridge_app.domain.database_adapter.subscription import Subscription
 from bridge_app.domain.intelligence.immediate import Views
-from bridge_app.effects.alarms import Alarms
+from bridge_app.effects.alarms import STOP_SECONDS, Alarms
 from bridge_app.effects.answer_log import AnswerLog
 from bridge_app.effects.breakers import Breakers
 from bridge_app.effects.consul import ConsulRegistration
@@ -35,7 +35,8 @@ class Parts:
         settings, clock = app.settings, app.clock
         self.app = app
         self.postgres = Postgres(settings)
-        self.alarms = Alarms(self.publish_extra, app.identity, clock)
+        stop_seconds = settings.kafka_timeout_seconds + STOP_SECONDS
+        self.alarms = Alarms(self.publish_extra, app.identity, clock, stop_seconds=stop_seconds)
         self.breakers = Breakers(settings.breakers, metrics=app.metrics, alarms=self.alarms, clock=clock)
         self.outbox = Outbox(
             settings.data_dir / "outbox",

@@ -20,7 +20,10 @@ log = structlog.get_logger(__name__)
 
 #: How many events may wait; alarms change rarely, and a worker that gets here has told what matters many times.
 MOST_WAITING = 1000
+#: How long the last events may take when the worker stops, beyond the time that Kafka has to acknowledge one: then it
+#: is put into the outbox, which takes a moment as well.
 STOP_SECONDS = 3.0
+STOP_RETRY_SECONDS = 0.2
 #: What of a report's context makes it another alarm.
 PLACE = ("agent", "group", "table", "topic", "partition", "first")
 
@@ -30,12 +33,15 @@ Publish = Callable[[Sequence[tuple[str, Event]]], Awaitable[Any]]
 class Alarms(Service):
     """Tells of alarms (`AlarmSink`): at once in the log, and as events through `publish`, tried until accepted.
 
-    What cannot be published when the worker stops is in the log only.
+    What cannot be published when the worker stops, in `stop_seconds`, is in the log only.
     """
 
-    def __init__(self, publish: Publish, identity: Identity, clock: Clock, **kwargs: Any) -> None:
+    def __init__(
+        self, publish: Publish, identity: Identity, clock: Clock, *, stop_seconds: float = STOP_SECONDS, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self._publish = publish
+        self._stop_seconds = stop_seconds
         self._clock = clock
         self._book = AlarmBook(identity)
         self._waiting: deque[Event] = deque(maxlen=MOST_WAITING)
@@ -78,10 +84,12 @@ class Alarms(Service):
         self._some.set()
 
     async def on_stop(self) -> None:
+        """Publish what waits: after a crash nobody else does any more."""
         try:
-            async with asyncio.timeout(STOP_SECONDS):
-                while self._waiting and await self._publish_first():
-                    pass
+            async with asyncio.timeout(self._stop_seconds):
+                while self._waiting:
+                    if not await self._publish_first():
+                        await asyncio.sleep(STOP_RETRY_SECONDS)
         except TimeoutError:
             log.warning("alarms_not_published", count=len(self._waiting))
 

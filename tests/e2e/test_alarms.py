@@ -1,6 +1,6 @@
 """What stops is told of on `system.errors` (hooks §11, database-adapter §6)."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import orjson
 import pytest
 from aiokafka import TopicPartition
 
+from bridge_app.effects.outbox.record import Span, decode, scan
 from tests.e2e.bridge import Bridge, lifecycle
 from tests.e2e.deployment import PARTITIONS, deployment
 from tests.e2e.test_metrics import scrape, value
@@ -27,14 +28,28 @@ async def cluster(kafka: str) -> AsyncIterator[Cluster]:
 
 async def told(cluster: Cluster, bridge: Bridge) -> dict[str, dict[str, Any]]:
     """Return the payloads of all alarms so far, by name."""
-    events = [orjson.loads(record.value) for record in await cluster.read(bridge.topic("system.errors"))]
+    return by_name([record.value for record in await cluster.read(bridge.topic("system.errors"))])
+
+
+def by_name(values: Iterable[bytes]) -> dict[str, dict[str, Any]]:
+    events = [orjson.loads(value) for value in values]
     assert all(event["event_type"] == "error.service.critical" for event in events)
     return {event["payload"]["context_info"]["alarm"]: event["payload"] for event in events}
+
+
+def kept_in_outbox(bridge: Bridge) -> dict[str, dict[str, Any]]:
+    """Return the payloads of the alarms that a worker which has ended left in its outbox, by name."""
+    found = []
+    for path in (bridge.worker.data_folder / "outbox").glob("*.segment"):
+        data = path.read_bytes()
+        found += [decode(data, span) for span in scan(data, int(path.stem)) if isinstance(span, Span)]
+    return by_name([record.value for record in found if record.topic == bridge.topic("system.errors")])
 
 
 async def test_an_agent_that_stops_is_told_of_before_the_worker_ends(
     stack: Mapping[str, str], cluster: Cluster, tmp_path: Path
 ) -> None:
+    """Like all that is published, an alarm that Kafka does not acknowledge in time is in the outbox."""
     async with deployment(stack, tmp_path, PORT) as bridge:
         await cluster.create(bridge.topic("intelligence.observations"), int(PARTITIONS), max_message_bytes="500")
         bridge.worker.start()
@@ -42,7 +57,7 @@ async def test_an_agent_that_stops_is_told_of_before_the_worker_ends(
         assert (await bridge.post("/hooks/service/lifecycle", lifecycle("too-much", instance_id="1")))[0] == 200
         assert await bridge.worker.exit_code() == 1
 
-        alarm = (await told(cluster, bridge))["agent_stopped.intelligence_observe"]
+        alarm = {**kept_in_outbox(bridge), **await told(cluster, bridge)}["agent_stopped.intelligence_observe"]
     assert alarm["error_info"]["error_type"] == "AGENT_STOPPED"
     assert "MessageSizeTooLargeError" in alarm["error_info"]["message"]
     assert alarm["recovery_actions"]

@@ -1,5 +1,6 @@
 """Alarms are told once when they begin and once when they end, and none is lost while Kafka is away (hooks §11)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -160,3 +161,27 @@ async def test_a_report_of_the_runtime_returns_when_it_is_published(kafka: Kafka
         "commits_stalled.t.4",
     ]
     assert kafka.taken[0].payload["context_info"]["committed"] == 7
+
+
+async def test_after_a_crash_what_waits_is_told_at_the_stop_though_kafka_refuses_at_first(kafka: Kafka) -> None:
+    """A crash of the worker ends the delivery at once, and Kafka may need more than one try."""
+    alarms = Alarms(kafka.publish, IDENTITY, ManualClock())
+    await alarms.start()
+    await alarms.crash(RuntimeError("a step failed"))
+    alarms.raise_(Alarm("agent_stopped.a", "AGENT_STOPPED", "a stopped"))
+    kafka.refusal = ServiceUnavailable("away for a moment")
+    stopping = asyncio.create_task(alarms.stop())
+    await eventually(lambda: kafka.tried > 0, "a try")
+    kafka.refusal = None
+    await stopping
+    assert kafka.types == ["critical"]
+
+
+async def test_a_stop_waits_for_the_last_alarms_no_longer_than_it_may(kafka: Kafka) -> None:
+    alarms = Alarms(kafka.publish, IDENTITY, ManualClock(), stop_seconds=0.05)
+    await alarms.start()
+    kafka.refusal = ServiceUnavailable("away")
+    alarms.raise_(Alarm("a", "X", "wrong"))
+    async with asyncio.timeout(5):
+        await alarms.stop()
+    assert kafka.taken == []
