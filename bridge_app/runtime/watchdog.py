@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 from mode import Service
 
+from bridge_app.backoff import Backoff
 from bridge_app.runtime.alarms import Alarm
 from bridge_app.runtime.broker_offsets import BrokerOffsets
 from bridge_app.runtime.process import STALLED, end
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 10.0
-#: How long the broker may take to answer one look.
+#: How long the broker may take to answer one look. One that is cut begins anew with new connections: where a machine is
+#: too slow for it, the next one gets twice the time, up to the longest.
 ANSWER_SECONDS = 10.0
+LONGEST_ANSWER_SECONDS = 80.0
 #: How long the alarm may take before the process ends.
 ALARM_SECONDS = 5.0
 
@@ -52,6 +55,7 @@ class Watchdog(Service):
         self._watch = StallWatch(limit)
         self._broker = BrokerOffsets(app.settings)
         self._is_blind = False
+        self._patience = Backoff(ANSWER_SECONDS, LONGEST_ANSWER_SECONDS)
 
     @Service.task
     async def _run(self) -> None:
@@ -65,18 +69,21 @@ class Watchdog(Service):
 
     async def _look_patiently(self) -> None:
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self._patience.next()):
                 await self._look()
         except (KafkaError, OSError, TimeoutError) as error:
             if not self._is_blind:
                 log.warning("watchdog_sees_nothing", error=repr(error))
             self._is_blind = True
+            if not isinstance(error, TimeoutError):
+                self._patience.reset()
             self._watch.start_anew()
             await self._broker.disconnect()
         else:
             if self._is_blind:
                 log.info("watchdog_sees_again")
             self._is_blind = False
+            self._patience.reset()
 
     async def _look(self) -> None:
         found = await self._offsets()
