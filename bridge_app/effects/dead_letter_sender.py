@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError, for_code
 
 from bridge_app.backoff import SEND, Backoff
 from bridge_app.domain.database_adapter.letters import Letter
@@ -66,17 +67,7 @@ class DeadLetterSender:
     async def _send(self, letters: Sequence[Letter]) -> None:
         producer = await self._ensure_producer()
         await self._ensure_topics({letter.topic: letter.source for letter in letters})
-        acknowledgements = [
-            await producer.send(
-                letter.topic,
-                key=letter.key,
-                value=letter.value,
-                timestamp_ms=letter.timestamp_ms,
-                headers=letter.headers,
-            )
-            for letter in letters
-        ]
-        await asyncio.gather(*acknowledgements)
+        await asyncio.gather(*[await _enqueue(producer, letter) for letter in letters])
 
     async def _ensure_producer(self) -> AIOKafkaProducer:
         if self._producer is None:
@@ -111,3 +102,24 @@ class DeadLetterSender:
     def _new_topic(self, name: str, source: str) -> object:
         topic = dead_letter_topic(Topic(source, None), self._settings.kafka_dlq_suffix)
         return new_topic(name, topic, self._partitions_of(source), self._settings.kafka_replication_factor)
+
+
+async def _enqueue(producer: AIOKafkaProducer, letter: Letter) -> "asyncio.Future[Any]":
+    """Give a letter to the client when it has room for it, which it has when those before it have been sent.
+
+    The client gives that up after a request timeout, with an error that is not retriable; it still holds the letters
+    before this one, so nothing is sent anew. Where it waits for a topic that is gone, it says so.
+    """
+    while True:
+        try:
+            acknowledged: asyncio.Future[Any] = await producer.send(
+                letter.topic,
+                key=letter.key,
+                value=letter.value,
+                timestamp_ms=letter.timestamp_ms,
+                headers=letter.headers,
+            )
+        except KafkaTimeoutError:
+            log.warning("dead_letters_wait_for_room", topic=letter.topic)
+        else:
+            return acknowledged

@@ -21,6 +21,10 @@ MAX_BATCH_BYTES = 64 * 1024
 #: More than any topic of the bridge takes: which records are too large is the broker's to say.
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 STOP_SECONDS = 5.0
+#: A broker that takes longer to answer is as good as none (resilience §2). But to connect takes four round trips: who
+#: is far away, or busy, would never get there, so each attempt that was cut gives the next one twice as long.
+CONNECT_SECONDS = 1.0
+LONGEST_CONNECT_SECONDS = 4.0
 
 
 class ProducerLink:
@@ -39,16 +43,17 @@ class ProducerLink:
         self._abandoned = asyncio.Event()
         self._abandoned.set()
         self._closing: set[asyncio.Task[None]] = set()
+        self._connect_seconds = CONNECT_SECONDS
 
     @property
     def is_connected(self) -> bool:
         return self._producer is not None
 
     async def connect(self) -> None:
-        """Connect; the brokers have answered with their metadata when this returns. Cut it by a timeout.
+        """Connect, in bounded time; the brokers have answered with their metadata when this returns.
 
         Raises:
-            ConnectionError: no broker answers.
+            ConnectionError: no broker answers, or not in time.
         """
         producer = AIOKafkaProducer(
             **client_options(self._settings),
@@ -60,9 +65,15 @@ class ProducerLink:
             max_request_size=MAX_REQUEST_BYTES,
         )
         try:
-            self._producer = await started(producer)
+            async with asyncio.timeout(self._connect_seconds) as limit:
+                self._producer = await started(producer)
         except (KafkaError, OSError) as error:
-            raise ConnectionError(str(error)) from error
+            if not limit.expired():
+                raise ConnectionError(str(error)) from error
+            waited = self._connect_seconds
+            self._connect_seconds = min(2 * waited, LONGEST_CONNECT_SECONDS)
+            raise ConnectionError(f"no answer within {waited:g} s") from error
+        self._connect_seconds = CONNECT_SECONDS
         self._connected.set()
         self._abandoned.clear()
 

@@ -21,7 +21,7 @@ from bridge_app.effects.outbox.outbox import Outbox
 from bridge_app.effects.outbox.replay import WINDOW, Replayer
 from bridge_app.effects.producer_link import MAX_REQUEST_BYTES, ProducerLink
 from bridge_app.effects.side_loop import SideLoop
-from bridge_app.effects.window_sender import CONNECT_SECONDS, WindowSender
+from bridge_app.effects.window_sender import WindowSender
 from bridge_app.errors import (
     CircuitOpenError,
     InternalError,
@@ -276,9 +276,8 @@ class Publisher(Service):
             while not self._link.is_connected:
                 try:
                     await self._side.run(self._sender.connect())  # first: the replay begins when a probe succeeds
-                    async with asyncio.timeout(CONNECT_SECONDS):
-                        await self._link.connect()
-                except (ConnectionError, TimeoutError) as error:
+                    await self._link.connect()
+                except ConnectionError as error:
                     if not is_told:
                         log.warning("publisher_waiting_for_kafka", error=repr(error))
                     is_told = True

@@ -3,7 +3,7 @@
     length    4 bytes   of the body
     checksum  4 bytes   CRC-32C of sequence and body
     sequence  8 bytes   one more than that of the record before
-    body      msgpack   [topic, key, value, headers, timestamp in ms]
+    body      msgpack   [topic, key, value, timestamp in ms, headers]
 
 Numbers are unsigned, the most significant byte first.
 """

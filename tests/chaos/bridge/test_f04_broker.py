@@ -5,12 +5,12 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-import orjson
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from tests.chaos.bridge.runs import LONG_RUNS, RUNS, Run
-from tests.lab.deployment import HOOKS, Deployment
+from tests.lab.deployment import HOOKS, PARTITIONS, Deployment
 from tests.lab.services import OwnServer, ProxiedKafka
 from tests.lab.trial import Trial
 from tests.lab.waiting import eventually
@@ -55,20 +55,37 @@ class Broken:
 
         await eventually(found, f"the broker is found; see {self.worker.log_path}")
         began = time.monotonic()
-        waited = {sent.event_id for sent in journal.hooks if sent.fate is Fate.OK and not sent.acknowledged}
-
-        async def replayed() -> bool:
-            return waited <= await self._on_topic()
-
-        await eventually(replayed, f"{len(waited)} events are replayed; see {self.worker.log_path}")
+        waited = {str(sent.event_id) for sent in journal.hooks if sent.fate is Fate.OK and not sent.acknowledged}
+        await self._until_on_topic(waited)
         return time.monotonic() - began
 
-    async def _on_topic(self) -> set[str]:
+    async def _until_on_topic(self, event_ids: set[str]) -> None:
+        """Wait until events are on the topic of hooks. Each record is read once: the worker needs the machine now."""
+        missing = {event_id.encode() for event_id in event_ids}
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.deployment.cluster.servers, auto_offset_reset="earliest", fetch_max_wait_ms=50
+        )
+        await eventually(lambda: _started(consumer), "the broker answers")
+        partitions = [TopicPartition(self.deployment.topic(HOOKS), number) for number in range(PARTITIONS)]
+        consumer.assign(partitions)
+
+        async def none_missing() -> bool:
+            for records in (await consumer.getmany(timeout_ms=50)).values():
+                missing.difference_update(dict(record.headers)["event_id"] for record in records)
+            return not missing
+
         try:
-            records = await self.deployment.cluster.read(self.deployment.topic(HOOKS))
-        except KafkaError:
-            return set()
-        return {orjson.loads(record.value)["event_id"] for record in records}
+            await eventually(none_missing, f"{len(event_ids)} events are replayed; see {self.worker.log_path}")
+        finally:
+            await consumer.stop()
+
+
+async def _started(consumer: AIOKafkaConsumer) -> bool:
+    try:
+        await consumer.start()
+    except KafkaError:
+        return False
+    return True
 
 
 @pytest.fixture
