@@ -7,10 +7,12 @@ from typing import Any
 from uuid import uuid4
 
 import aiohttp
+import orjson
 import pytest
 
 from tests.e2e.bridge import Bridge, execution, lifecycle
 from tests.e2e.deployment import deployment
+from tests.e2e.producing import produce_all
 
 LIFECYCLE, EXECUTION, REGISTRATION = "/hooks/service/lifecycle", "/hooks/tool/execution", "/hooks/tool/registration"
 PORT = 27086
@@ -37,6 +39,19 @@ async def stored(bridge: Bridge, ids: set[str]) -> bool:
     """Tell whether every hook has its one row."""
     query = "SELECT count(*) FROM event_logs WHERE event_id = ANY($1::uuid[])"
     return bool(await bridge.postgres.fetchval(query, [one.removeprefix("hook_") for one in ids]) == len(ids))
+
+
+async def test_hooks_02_the_hooks_of_a_service_come_in_the_order_of_their_acceptance(bridge: Bridge) -> None:
+    names = [f"ordered-{number}" for number in range(3)]
+    async with bridge.tail("hooks.service_lifecycle") as events:
+        for time_ms in (2000, 2100, 2200):
+            for name in names:
+                body = lifecycle(name, instance_id=f"{name}-{time_ms}", startup_time_ms=time_ms)
+                assert (await bridge.post(LIFECYCLE, body))[0] == 200
+        seen = await events.until(lambda all_seen: len([one for one in all_seen if "ordered-" in str(one)]) == 9, 10)
+    found = [event["payload"]["service_info"] for _, event in seen if "ordered-" in str(event)]
+    for name in names:
+        assert [info["startup_time_ms"] for info in found if info["name"] == name] == [2000, 2100, 2200]
 
 
 async def test_hooks_08_stops_and_changes_of_health_have_their_types(bridge: Bridge) -> None:
@@ -129,6 +144,41 @@ async def test_hooks_17_the_tables_of_the_seed_are_taken_as_they_are(fresh: Brid
         return await fresh.postgres.fetchrow("SELECT status, revision FROM intelligence_patterns")
 
     assert (await fresh.eventually(row, within=15))["status"] == "active"
+    assert await fresh.worker.terminate() == 0
+
+
+async def test_hooks_20_a_topic_that_is_full_of_invalid_records_stops_alone_and_is_resumed(fresh: Bridge) -> None:
+    topic = "hooks.tool_execution"
+    fresh.worker.start()
+    await fresh.eventually(fresh.is_ready, within=30)
+    _, before = await fresh.post(EXECUTION, execution("before"))
+    await fresh.eventually(lambda: stored(fresh, {before["data"]["hook_id"]}), within=15)
+    bad = orjson.dumps({"hook_type": "tool_executed", "execution_info": {"tool_name": "bad"}})
+    await produce_all(fresh, topic, [(b"bad", bad)] * 200)
+
+    async def stopped() -> bool:
+        _, health = await fresh.get("/health")
+        return health["data"]["status"] == "unhealthy" and fresh.topic(topic) in str(health["data"]["problems"])
+
+    async def letters() -> int:
+        query = "SELECT count(*) FROM dead_letters WHERE original_topic = $1"
+        return int(await fresh.postgres.fetchval(query, fresh.topic(topic)))
+
+    await fresh.eventually(stopped, within=30)
+    assert "database_adapter" in str((await fresh.get("/health"))[1]["data"]["problems"])
+    behind = {(await fresh.post(EXECUTION, execution("behind")))[1]["data"]["hook_id"] for _ in range(10)}
+    others = {(await fresh.post(LIFECYCLE, lifecycle("other", instance_id="1")))[1]["data"]["hook_id"]}
+    await fresh.eventually(lambda: stored(fresh, others), within=15)
+    assert not await stored(fresh, behind)
+    assert 20 <= await fresh.eventually(letters, within=15) <= 51
+
+    assert (await fresh.post("/admin/agents/database_adapter/resume", {"topic": topic}))[0] == 200
+    await fresh.eventually(lambda: stored(fresh, behind), within=30)
+
+    async def all_letters() -> bool:
+        return await letters() == 200
+
+    await fresh.eventually(all_letters, within=30)
     assert await fresh.worker.terminate() == 0
 
 

@@ -1,6 +1,7 @@
 """Wait for a condition with a deadline."""
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 
@@ -20,3 +21,8 @@ async def eventually(condition: Callable[[], Awaitable[bool] | bool], what: str,
             return
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         await asyncio.sleep(EVERY_SECONDS)
+
+
+def crowding() -> float:
+    """Return by how much this machine has more to do than it can: time limits are for one that has nothing else."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
