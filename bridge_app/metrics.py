@@ -79,7 +79,8 @@ class Metrics:
     # -- HTTP
     hooks_processed = _counter(
         "hooks_processed_total",
-        "Hook posts; status: published, buffered (outbox), invalid (the caller's to mend), rejected (503 and the like)",
+        "Hook posts, those that repeat an idempotency key only once; status: published, buffered (outbox), "
+        "invalid (the caller's to mend), rejected (503 and the like)",
         "hook_type",
         "status",
     )

@@ -45,7 +45,13 @@ class Parts:
             alarms=self.alarms,
         )
         self.publisher = Publisher(
-            settings, app.metrics, breaker=self.breakers["kafka"], outbox=self.outbox, clock=clock, halt=app.halt
+            settings,
+            app.metrics,
+            breaker=self.breakers["kafka"],
+            outbox=self.outbox,
+            clock=clock,
+            halt=app.halt,
+            restore_topics=app.restore_topics,
         )
         self.consul = ConsulRegistration(settings, self.breakers["consul"])
         self.adapter = DatabaseAdapter(

@@ -165,24 +165,36 @@ def replayed_record(letter: Mapping[str, Any], replays: int, value: dict[str, An
         ValueError: the letter does not hold the whole record.
     """
     topic, timestamp_ms = letter["original_topic"], parse_us(letter["original_timestamp"]) // 1000
-    headers = {name: text for name, text in (letter.get("original_headers") or {}).items() if name != REPLAYED_HEADER}
+    headers = _headers_of(letter)
     position = letter["original_partition"], letter["original_offset"]
-    headers.setdefault(EVENT_ID_HEADER, ids.from_position(topic, *position, timestamp_ms))
-    headers[REPLAYED_HEADER] = str(replays)
-    key = letter.get("original_key")
+    headers.setdefault(EVENT_ID_HEADER, ids.from_position(topic, *position, timestamp_ms).encode())
+    headers[REPLAYED_HEADER] = str(replays).encode()
     return ReplayedRecord(
         topic,
-        None if key is None else key.encode(),
-        _bytes_of(letter) if value is None else orjson.dumps(value),
+        _bytes_of(letter, "original_key"),
+        _value_of(letter) if value is None else orjson.dumps(value),
         timestamp_ms,
-        [(name, text.encode()) for name, text in headers.items()],
+        list(headers.items()),
     )
 
 
-def _bytes_of(letter: Mapping[str, Any]) -> bytes | None:
+def _headers_of(letter: Mapping[str, Any]) -> dict[str, bytes]:
+    headers = {name: text.encode() for name, text in (letter.get("original_headers") or {}).items()}
+    for name, encoded in (letter.get("original_headers_base64") or {}).items():
+        headers[name] = b64decode(encoded)
+    headers.pop(REPLAYED_HEADER, None)
+    return headers
+
+
+def _value_of(letter: Mapping[str, Any]) -> bytes | None:
     if (letter.get("error_context") or {}).get("truncated"):
         raise ValueError("The letter holds only the beginning of the record: give its value")
-    text, encoded = letter.get("original_message"), letter.get("original_message_base64")
-    if text is not None:
-        return str(text).encode()
-    return None if encoded is None else b64decode(encoded)
+    return _bytes_of(letter, "original_message")
+
+
+def _bytes_of(letter: Mapping[str, Any], name: str) -> bytes | None:
+    """Return what a letter keeps under a name, in base64 where text would not give it back."""
+    text, encoded = letter.get(name), letter.get(f"{name}_base64")
+    if encoded is not None:
+        return b64decode(encoded)
+    return None if text is None else str(text).encode()

@@ -116,7 +116,7 @@ class DeadLetters:
 
         Raises:
             NotFound: a message that is named does not exist.
-            Conflict: one is not pending, and `force` was not given.
+            Conflict: one is not pending, and `force` was not given; or other requests are at all of them.
             ServiceUnavailable: Kafka is away, and nothing was replayed.
         """
         resolutions: list[Resolution] = []
@@ -127,7 +127,7 @@ class DeadLetters:
                 if not any(one.error is None for one in resolutions):
                     raise
                 resolutions += [Resolution(message, error.message) for message in events.values()]
-        return resolutions
+        return _not_all_taken(resolutions)
 
     async def discard(self, topic: str, selection: Selection, reason: str, by: str | None) -> list[Resolution]:
         """Set messages aside for good; return what became of each. Raises as `replay`."""
@@ -140,7 +140,7 @@ class DeadLetters:
             resolutions += [
                 Resolution(message, None if event_id in done else _TAKEN) for event_id, message in events.items()
             ]
-        return resolutions
+        return _not_all_taken(resolutions)
 
     async def _choose(self, topic: str, selection: Selection) -> dict[Any, MessageId]:
         """Return the messages that are meant, by event id."""
@@ -187,6 +187,14 @@ class DeadLetters:
 
 
 _TAKEN = "Another request is at it, or has just been"
+
+
+def _not_all_taken(resolutions: list[Resolution]) -> list[Resolution]:
+    """Return what became of messages, if any was this request's to resolve."""
+    if resolutions and all(one.error == _TAKEN for one in resolutions):
+        taken = [str(one.message) for one in resolutions]
+        raise Conflict(f"Other requests are at {len(taken)} messages", details={"messages": taken[:100]})
+    return resolutions
 
 
 def _chunks(chosen: Mapping[Any, MessageId]) -> list[dict[Any, MessageId]]:

@@ -94,6 +94,21 @@ class ProducerLink:
         if self._producer is None or not await self._producer.client.force_metadata_update():
             raise ConnectionError("no broker answers")
 
+    async def has_topic(self, topic: str) -> bool:
+        """Tell whether Kafka has a topic. One that is not for this client counts as there: sending tells what is wrong.
+
+        Raises:
+            ConnectionError: no broker answers.
+        """
+        if self._producer is None:
+            raise ConnectionError("no connection")
+        client = self._producer.client
+        if not client.cluster.partitions_for_topic(topic):
+            client.add_topic(topic)
+            if not await client.force_metadata_update():
+                raise ConnectionError("no broker answers")
+        return bool(client.cluster.partitions_for_topic(topic)) or topic in client.cluster.unauthorized_topics
+
     async def send(self, record: Outgoing) -> "asyncio.Future[Any]":
         """Hand over one record, as soon as there is a connection; per key in the order of the calls.
 

@@ -7,7 +7,7 @@ holds, and what comes now queues up behind. So per key nothing overtakes, whoeve
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -17,6 +17,7 @@ from mode import Service
 from bridge_app.clock import Clock
 from bridge_app.domain.breaker import BreakerState, CircuitBreaker, Permit
 from bridge_app.effects.flight import REFUSED, TOO_LARGE, Flight
+from bridge_app.effects.missing_topics import MissingTopics
 from bridge_app.effects.outbox.outbox import Outbox
 from bridge_app.effects.outbox.replay import WINDOW, Replayer
 from bridge_app.effects.producer_link import MAX_REQUEST_BYTES, ProducerLink
@@ -54,7 +55,8 @@ class Publisher(Service):
     """Publishes through Kafka while it answers, through the outbox while it does not. Per key events keep their order.
 
     It connects in the background and again after every outage, and then replays the outbox. `breaker` guards both;
-    whoever probes tells it. `halt` ends the process when the outbox cannot be opened.
+    whoever probes tells it. `halt` ends the process when the outbox cannot be opened. `restore_topics` creates what is
+    missing of the catalogue; it is called in another event loop.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Publisher(Service):
         outbox: Outbox,
         clock: Clock,
         halt: Callable[[StartError], None],
+        restore_topics: Callable[[], Awaitable[object]],
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -77,7 +80,9 @@ class Publisher(Service):
         self._halt = halt
         self._link = ProducerLink(settings)
         self._side = SideLoop("outbox-replay")
-        self._sender = WindowSender(ProducerLink(settings, max_batch_bytes=WINDOW_BATCH_BYTES))
+        self._sender = WindowSender(
+            ProducerLink(settings, max_batch_bytes=WINDOW_BATCH_BYTES), MissingTopics(restore_topics, clock)
+        )
         self._replayer = Replayer(
             outbox,
             self._sender.send,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from bridge_app.effects.flight import REFUSED, Flight
+from bridge_app.effects.missing_topics import MissingTopics
 from bridge_app.effects.outbox.replay import Refusal
 from bridge_app.effects.producer_link import ProducerLink
 from bridge_app.events.envelope import Outgoing
@@ -18,8 +19,9 @@ WINDOW_SECONDS = 20.0
 class WindowSender:
     """Hands windows to a producer (`Send` of the replay). Nobody else may send while one is under way."""
 
-    def __init__(self, link: ProducerLink) -> None:
+    def __init__(self, link: ProducerLink, missing: MissingTopics) -> None:
         self._link = link
+        self._missing = missing
         self._flight: Flight | None = None
 
     async def connect(self) -> None:
@@ -34,10 +36,34 @@ class WindowSender:
     async def send(self, records: Sequence[Outgoing]) -> Sequence[Exception | None]:
         """Hand over the records in order and wait for every acknowledgement; the producer is abandoned if one misses.
 
+        It stops before a record whose topic is missing: the outcome is `UnknownTopicOrPartitionError`, a Refusal when
+        the topic is given up.
+
         Raises: as `connect`.
-            UnknownTopicOrPartitionError: the topic of the first record does not exist, or not yet.
         """
         await self.connect()
+        ready = await self._with_topic(records)
+        outcomes = await self._send(records[:ready]) if ready else []
+        if ready < len(records):
+            topic = records[ready].topic
+            reason = await self._missing.missed(topic)
+            outcomes.append(UnknownTopicOrPartitionError(topic) if reason is None else Refusal(reason))
+            outcomes += [TimeoutError("Not sent")] * (len(records) - len(outcomes))
+        return outcomes
+
+    async def _with_topic(self, records: Sequence[Outgoing]) -> int:
+        """Return how many records come before the first whose topic is missing."""
+        there: set[str] = set()
+        for index, record in enumerate(records):
+            if record.topic not in there:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    if not await self._link.has_topic(record.topic):
+                        return index
+                there.add(record.topic)
+                self._missing.found(record.topic)
+        return len(records)
+
+    async def _send(self, records: Sequence[Outgoing]) -> list[Exception | None]:
         try:
             async with asyncio.timeout(WINDOW_SECONDS) as limit:
                 self._flight = flight = Flight(records, limit)
@@ -53,8 +79,6 @@ class WindowSender:
         outcomes = flight.outcomes()
         if any(error is not None for error in outcomes):
             self._link.abandon()
-        if not flight.acknowledgements:
-            raise UnknownTopicOrPartitionError(records[0].topic)
         return [Refusal(repr(error)) if isinstance(error, REFUSED) else error for error in outcomes]
 
     def interrupt(self) -> None:

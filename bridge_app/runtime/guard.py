@@ -19,6 +19,7 @@ class Guard:
         self.stopped: dict[str, tuple[str, str]] = {}
         self._max_share = max_share
         self._limits: dict[tuple[str, str], DeadLetterLimit] = {}
+        self._free: dict[str, int] = {}
 
     def good(self, agent: str, topic: str, count: int = 1) -> None:
         """Count records that were handled."""
@@ -39,13 +40,17 @@ class Guard:
         """Return one line for each topic that stopped."""
         return [f"{agent} stopped topic {topic}: {error}" for topic, (agent, error) in self.stopped.items()]
 
-    def resume(self, topic: str) -> bool:
-        """Let a topic be read again, its counting started anew; return whether it had stopped."""
+    def resume(self, topic: str, free: int = 0) -> bool:
+        """Let a topic be read again, its counting started anew; return whether it had stopped.
+
+        The first `free` bad records of each agent are not judged.
+        """
         self._limits = {key: limit for key, limit in self._limits.items() if key[1] != topic}
+        self._free[topic] = free
         return self.stopped.pop(topic, None) is not None
 
     def _limit(self, agent: str, topic: str) -> DeadLetterLimit:
         limit = self._limits.get((agent, topic))
         if limit is None:
-            limit = self._limits[agent, topic] = DeadLetterLimit(self._max_share)
+            limit = self._limits[agent, topic] = DeadLetterLimit(self._max_share, free=self._free.get(topic, 0))
         return limit

@@ -142,16 +142,17 @@ class StepAgent(Generic[S, E]):
         message = f"{self.name} stopped topic {topic}: too many records cannot be handled; the last: {error}"
         self.app.alarm(Alarm("TOPIC_STOPPED", message, {"agent": self.name, "topic": topic}))
 
-    async def resume(self, topic: str) -> bool:
+    async def resume(self, topic: str, free: int = 0) -> bool:
         """Read a stopped topic again, from the record at which it stopped; return whether it had stopped.
 
-        `topic` is named as on the broker. Its bad records are counted anew, and so may stop it again.
+        `topic` is named as on the broker. Its bad records are counted anew, behind the first `free`, and so may stop it
+        again.
         """
         if topic not in self.app.guard.stopped:
             return False
         await self.app.consumer.read_again(topic)
         log.info("topic_resumed", agent=self.name, topic=topic)
-        return self.app.guard.resume(topic)
+        return self.app.guard.resume(topic, free)
 
     def due_index(self, message: BatchMessage) -> DueIndex:
         """Return the deadlines of a partition, made anew from the table for each generation."""

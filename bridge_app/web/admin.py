@@ -78,18 +78,19 @@ async def resume(app: BridgeApp, sources: Sources, agent: str, body: Mapping[str
         NotFound: there is no such agent.
         Conflict: it has not stopped.
     """
-    topic, free = body.get("topic"), body.get("max_dead_letters")
+    topic, given = body.get("topic"), body.get("max_dead_letters")
+    free = api.MOST_DEAD_LETTERS if given is None else given
     if agent == AGENT:
         stopped = sources.adapter.snapshot()["stopped_topics"]
         name = None if topic is None else _broker_name(topic, stopped, sources.topic_name)
-        await sources.adapter.resume(name, free=api.MOST_DEAD_LETTERS if free is None else free)
+        await sources.adapter.resume(name, free=free)
         return str(sources.adapter.status)
     found = next((one for one in app.step_agents if one.name == agent), None)
     if found is None:
         known = [AGENT, *sorted(one.name for one in app.step_agents)]
         raise NotFound(f"There is no agent {agent}", details={"known": known})
     names = found.topics if topic is None else (_broker_name(topic, found.topics, sources.topic_name),)
-    resumed = [name for name in names if name in found.topics and await found.resume(name)]
+    resumed = [name for name in names if name in found.topics and await found.resume(name, free)]
     if not resumed:
         raise Conflict(f"{agent} is running" if topic is None else f"{agent} has not stopped {topic}")
     return _status(app, found, resumed[0])

@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from bridge_app.metrics import Metrics
+from bridge_app.web.idempotency import REPLAYED
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNKNOWN = "unknown"
@@ -72,7 +73,7 @@ def create_meter(metrics: Metrics, monotonic: Callable[[], float]) -> Middleware
             response = await handler(request)
         metrics.http_requests.labels(method, route, str(response.status)).inc()
         metrics.http_duration.labels(method, route).observe(monotonic() - started)
-        if is_hook:
+        if is_hook and REPLAYED not in response.headers:  # what a kept answer repeats was counted when it was given
             for (hook_type, outcome), number in Counter(_outcomes(request.get(_NOTES), response.status)).items():
                 metrics.hooks_processed.labels(hook_type, outcome).inc(number)
         return response

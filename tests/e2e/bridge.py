@@ -125,11 +125,14 @@ class Bridge:
     def topic(self, name: str) -> str:
         return self._prefix + name
 
-    async def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:
-        """POST a JSON body; return status and decoded answer."""
+    async def post(
+        self, path: str, body: Any, headers: dict[str, str] | None = None, *, port: int | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """POST a JSON body, to the first worker when no port is given; return status and decoded answer."""
         data = body if isinstance(body, bytes) else orjson.dumps(body)
         all_headers = {"Content-Type": "application/json", **(headers or {})}
-        async with self.session.post(self.url + path, data=data, headers=all_headers) as response:
+        url = f"http://127.0.0.1:{port or self.port}{path}"
+        async with self.session.post(url, data=data, headers=all_headers) as response:
             return response.status, orjson.loads(await response.read())
 
     async def get(self, path: str) -> tuple[int, dict[str, Any]]:

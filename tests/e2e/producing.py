@@ -1,11 +1,14 @@
 """Records as other programs produce them, and the rows that they become."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
 from tests.e2e.bridge import Bridge
+from tests.lab.cluster import Cluster
 
 Position = tuple[int, int]
 
@@ -14,13 +17,35 @@ async def produce_all(
     bridge: Bridge, topic: str, records: Sequence[tuple[bytes | None, bytes | None]]
 ) -> list[Position]:
     """Produce records, given as key and value, one after the other; return partition and offset of each."""
+    async with producer_of(bridge) as producer:
+        sent = [await producer.send_and_wait(bridge.topic(topic), value, key=key) for key, value in records]
+    return [(one.partition, one.offset) for one in sent]
+
+
+@asynccontextmanager
+async def producer_of(bridge: Bridge) -> AsyncIterator[AIOKafkaProducer]:
+    """Connect another program's producer for the time of the block."""
     producer = AIOKafkaProducer(bootstrap_servers=bridge.environ["KAFKA_BOOTSTRAP_SERVERS"])
     await producer.start()
     try:
-        sent = [await producer.send_and_wait(bridge.topic(topic), value, key=key) for key, value in records]
+        yield producer
     finally:
         await producer.stop()
-    return [(one.partition, one.offset) for one in sent]
+
+
+async def produce_burst(producer: AIOKafkaProducer, topic: str, records: Iterable[tuple[bytes | None, bytes]]) -> None:
+    """Produce records, given as key and value, as fast as it goes; return when all are acknowledged."""
+    await asyncio.gather(*[await producer.send(topic, value, key=key) for key, value in records])
+
+
+async def records_of(bridge: Bridge, topic: str, event_id: str) -> list[Any]:
+    """Return the records of a topic whose value has this event id, of all that are there now."""
+    cluster = Cluster(bridge.environ["KAFKA_BOOTSTRAP_SERVERS"])
+    await cluster.start()
+    try:
+        return [one for one in await cluster.read(bridge.topic(topic)) if event_id.encode() in (one.value or b"")]
+    finally:
+        await cluster.stop()
 
 
 async def rows_of(bridge: Bridge, topic: str, positions: Sequence[Position]) -> list[Any] | None:

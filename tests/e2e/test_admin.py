@@ -12,8 +12,9 @@ from tests.e2e.bridge import Bridge
 from tests.e2e.producing import produce_all
 from tests.unit.web.documented import answer_problems
 
-#: A topic that only the adapter reads.
+#: Topics that only the adapter reads; of the first, no other test has good records: they would count for its limit.
 TOPIC = "configuration.changes"
+REBUILT = "proxy.requests"
 PAGE = (Path(__file__).parents[2] / "docs" / "postgres.md").read_text()
 
 
@@ -90,7 +91,7 @@ async def test_database_adapter_19_rebuild_over_http(bridge: Bridge) -> None:
     document = await openapi(bridge)
     path = "/admin/agents/database_adapter/rebuild"
     event = {"event_id": str(uuid4()), "event_type": "configuration.changed", "payload": {"a": 1}}
-    await produce_all(bridge, TOPIC, [(b"k", orjson.dumps(event))])
+    await produce_all(bridge, REBUILT, [(b"k", orjson.dumps(event))])
 
     async def is_stored() -> bool:
         query = "SELECT count(*) FROM event_logs WHERE event_id = $1"
@@ -98,7 +99,7 @@ async def test_database_adapter_19_rebuild_over_http(bridge: Bridge) -> None:
 
     await bridge.eventually(is_stored, within=20)
     await bridge.postgres.execute("DELETE FROM event_logs WHERE event_id = $1", event["event_id"])
-    status, answer = await bridge.post(path, {"topics": [TOPIC], "from": "earliest"})
+    status, answer = await bridge.post(path, {"topics": [REBUILT], "from": "earliest"})
     assert (status, answer_problems(document, "POST", path, status, answer)) == (202, [])
     await bridge.eventually(is_stored, within=20)
     for body, wrong in (

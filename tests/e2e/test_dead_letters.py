@@ -1,6 +1,8 @@
 """The dead letters of a running worker: listed, looked at, replayed, discarded (hooks §10)."""
 
 import asyncio
+import functools
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import uuid4
@@ -9,9 +11,10 @@ import orjson
 import pytest
 
 from bridge_app import ids
+from bridge_app.domain.dead_letters import STATUSES
 from tests.e2e.bridge import Bridge, lifecycle
 from tests.e2e.deployment import deployment
-from tests.e2e.producing import produce_all
+from tests.e2e.producing import letter_of, produce_all, records_of
 from tests.unit.web.documented import answer_problems
 
 TOPIC = "hooks.service_lifecycle"
@@ -82,6 +85,72 @@ async def test_hooks_19_a_corrected_hook_is_replayed_and_stored(bridge: Bridge) 
     status, answer = await bridge.post(REPLAY, {"ids": [letter["id"]], "value": corrected, "force": True})
     assert (status, answer["data"]["replayed"]) == (200, 1)
     assert (await show(bridge, letter["id"]))["replays"] == 2
+
+
+async def test_hooks_19_the_key_is_that_of_the_record_though_it_is_no_text(bridge: Bridge) -> None:
+    key, event_id = b"\xff\xfe", str(uuid4())
+    event = {"event_type": "service.lifecycle.started", "event_id": event_id, "payload": {"a": 1}}
+    [position] = await produce_all(bridge, TOPIC, [(key, b"{")])
+    letter = await bridge.eventually(lambda: letter_of(bridge, TOPIC, position), within=15)
+    letter_id = f"{TOPIC}.dlq:{letter['dlq_partition']}:{letter['dlq_offset']}"
+    whole = (await show(bridge, letter_id))["letter"]
+    assert (whole["original_key"], whole["original_key_base64"]) == (None, "//4=")
+
+    assert (await bridge.post(REPLAY, {"ids": [letter_id], "value": event}))[0] == 200
+    query = 'SELECT "partition" FROM event_logs WHERE event_id = $1::uuid'
+    row = await bridge.eventually(lambda: bridge.postgres.fetchrow(query, event_id), within=15)
+    assert row["partition"] == position[0]
+    assert [record.key for record in await records_of(bridge, TOPIC, event_id)] == [key]
+
+
+async def test_database_adapter_21_a_letter_is_a_row_within_a_second_with_every_field(bridge: Bridge) -> None:
+    name, times = f"dlq-row-{uuid4().hex[:6]}", list[float]()
+    for _ in range(5):
+        [position] = await produce_all(bridge, TOPIC, [(name.encode(), b'{"a":')])
+        acknowledged = time.monotonic()
+        row = await bridge.eventually(functools.partial(letter_of, bridge, TOPIC, position), within=10)
+        times.append(time.monotonic() - acknowledged)
+    assert min(times) < 1.0  # the others may have waited for something else on this machine
+    letter = orjson.loads(row["letter"])
+    timestamp = row["original_timestamp"].isoformat(timespec="microseconds").replace("+00:00", "Z")
+    assert letter == {
+        "original_topic": bridge.topic(TOPIC), "original_partition": position[0], "original_offset": position[1],
+        "original_timestamp": timestamp, "original_key": name, "original_key_base64": None,
+        "original_headers": {}, "original_headers_base64": {}, "original_message": '{"a":',
+        "original_message_base64": None, "original_event": None, "error_type": "INVALID_JSON",
+        "error_message": row["error_message"], "error_context": letter["error_context"], "agent": "database_adapter",
+        "failed_at": row["failed_at"].isoformat(timespec="microseconds").replace("+00:00", "Z"), "retry_count": 0,
+    }  # fmt: skip
+    columns = ("original_topic", "original_partition", "original_offset", "original_key", "error_type", "agent")
+    assert {column: row[column] for column in columns} == {column: letter[column] for column in columns}
+    assert (row["dlq_topic"], row["status"], row["replays"]) == (f"{bridge.topic(TOPIC)}.dlq", "pending", 0)
+    assert [row[column] for column in ("reason", "resolved_by", "resolved_at")] == [None] * 3
+
+
+async def test_database_adapter_21_the_table_and_the_route_agree(bridge: Bridge) -> None:
+    name = f"dlq-agree-{uuid4().hex[:6]}"
+    replayed, discarded, _ = await fail(bridge, name, 3)
+    assert (await bridge.post(REPLAY, {"ids": [replayed["id"]], "value": lifecycle(name, instance_id="i")}))[0] == 200
+    assert (await bridge.post(DISCARD, {"ids": [discarded["id"]], "reason": "a test"}))[0] == 200
+    rows = await bridge.postgres.fetch("SELECT status, count(*) FROM dead_letters GROUP BY 1")
+    _, answer = await bridge.get("/dlq")
+    shown = {status: sum(one[status] for one in answer["data"]["topics"]) for status in STATUSES}
+    assert shown == dict.fromkeys(STATUSES, 0) | {row["status"]: row["count"] for row in rows}
+    assert all(shown.values())
+
+
+async def test_database_adapter_21_two_workers_replay_one_message_once(bridge: Bridge) -> None:
+    event = {"event_type": "service.lifecycle.started", "payload": {"a": 1}}
+    async with bridge.second_worker():
+        letters = await fail(bridge, "dlq-two-workers", 10)
+        for letter in letters:
+            event_id = str(uuid4())
+            body = {"ids": [letter["id"]], "value": {**event, "event_id": event_id}}
+            answers = await asyncio.gather(*(bridge.post(REPLAY, body, port=bridge.port + n) for n in range(2)))
+            assert sorted(status for status, _ in answers) == [200, 409]
+            assert [answer["data"]["replayed"] for status, answer in answers if status == 200] == [1]
+            assert len(await records_of(bridge, TOPIC, event_id)) == 1
+            assert (await show(bridge, letter["id"]))["replays"] == 1
 
 
 async def test_hooks_19_what_fails_again_is_a_new_letter_and_the_old_one_is_settled(bridge: Bridge) -> None:

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.e2e.bridge import Bridge, lifecycle
+from tests.e2e.producing import produce_all
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLE_URL = "localhost:6066"
@@ -39,9 +41,36 @@ async def run(program: list[str], text: str, bridge: Bridge, **environ: str) -> 
 async def test_the_commands_of_a_page_succeed(bridge: Bridge, page: str, least: int) -> None:
     shown = blocks(page, "", "curl")
     assert len(shown) >= least
+    message = await dead_hook(bridge, "documented-command")
     for block in shown:
-        output = await run(["bash", "-euc"], block, bridge)
+        output = await run(["bash", "-euc"], block, bridge, MESSAGE_ID=message["id"])
         assert output.count('{"success":true,"data"') == block.count("curl "), output
+
+
+async def dead_hook(bridge: Bridge, name: str) -> dict[str, Any]:
+    """Produce a bare hook with a port that is text; return its dead letter as the list has it."""
+    bad = lifecycle(name, instance_id="1", port="8000")
+    await produce_all(bridge, "hooks.service_lifecycle", [(name.encode(), orjson.dumps(bad))])
+
+    async def found() -> dict[str, Any] | None:
+        _, answer = await bridge.get("/dlq/hooks.service_lifecycle?status=pending")
+        return next((one for one in answer["data"]["messages"] if one["original_key"] == name), None)
+
+    return await bridge.eventually(found, within=15)
+
+
+async def test_the_python_of_dead_letters_mends_them(bridge: Bridge) -> None:
+    message = await dead_hook(bridge, "documented-python")
+    [program] = blocks("dead-letters.md", "python", "import")
+    assert re.fullmatch(r"mended [1-9]\d*\n", await run([sys.executable, "-c"], program, bridge))
+    _, answer = await bridge.get(f"/dlq/messages/{message['id']}")
+    assert answer["data"]["status"] == "replayed"
+    await bridge.eventually(lambda: mended_row(bridge), within=15)
+
+
+async def mended_row(bridge: Bridge) -> bool:
+    query = "SELECT payload->'service_info'->>'port' FROM event_logs WHERE event_key = 'documented-python'"
+    return bool(await bridge.postgres.fetchval(query) == "8000")
 
 
 async def test_the_python_of_hooks_runs(bridge: Bridge) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 from uuid import uuid4
 
 import aiohttp
+import orjson
 import pytest
 
 from tests.e2e.bridge import Bridge, execution, lifecycle
 from tests.e2e.deployment import deployment
+from tests.e2e.producing import produce_all
 
 LIFECYCLE, EXECUTION, REGISTRATION = "/hooks/service/lifecycle", "/hooks/tool/execution", "/hooks/tool/registration"
 PORT = 27086
@@ -37,6 +39,19 @@ async def stored(bridge: Bridge, ids: set[str]) -> bool:
     """Tell whether every hook has its one row."""
     query = "SELECT count(*) FROM event_logs WHERE event_id = ANY($1::uuid[])"
     return bool(await bridge.postgres.fetchval(query, [one.removeprefix("hook_") for one in ids]) == len(ids))
+
+
+async def test_hooks_02_the_hooks_of_a_service_come_in_the_order_of_their_acceptance(bridge: Bridge) -> None:
+    names = [f"ordered-{number}" for number in range(3)]
+    async with bridge.tail("hooks.service_lifecycle") as events:
+        for time_ms in (2000, 2100, 2200):
+            for name in names:
+                body = lifecycle(name, instance_id=f"{name}-{time_ms}", startup_time_ms=time_ms)
+                assert (await bridge.post(LIFECYCLE, body))[0] == 200
+        seen = await events.until(lambda all_seen: len([one for one in all_seen if "ordered-" in str(one)]) == 9, 10)
+    found = [event["payload"]["service_info"] for _, event in seen if "ordered-" in str(event)]
+    for name in names:
+        assert [info["startup_time_ms"] for info in found if info["name"] == name] == [2000, 2100, 2200]
 
 
 async def test_hooks_08_stops_and_changes_of_health_have_their_types(bridge: Bridge) -> None:
@@ -129,6 +144,43 @@ async def test_hooks_17_the_tables_of_the_seed_are_taken_as_they_are(fresh: Brid
         return await fresh.postgres.fetchrow("SELECT status, revision FROM intelligence_patterns")
 
     assert (await fresh.eventually(row, within=15))["status"] == "active"
+    assert await fresh.worker.terminate() == 0
+
+
+async def test_hooks_20_a_topic_that_is_full_of_invalid_records_stops_alone_and_is_resumed(fresh: Bridge) -> None:
+    topic, agents = "hooks.tool_execution", {"database_adapter", "intelligence_observe"}
+    fresh.worker.start()
+    await fresh.eventually(fresh.is_ready, within=30)
+    bad = orjson.dumps({"hook_type": "tool_executed", "execution_info": {"tool_name": "bad"}})
+    await produce_all(fresh, topic, [(b"bad", bad)] * 200)
+
+    async def stopped() -> bool:
+        _, health = await fresh.get("/health")
+        stopped = [one for one in health["data"].get("problems", ()) if fresh.topic(topic) in one]
+        return health["data"]["status"] == "unhealthy" and {one.split()[0] for one in stopped} == agents
+
+    async def there_are(letters: range) -> bool:
+        query = "SELECT count(*) FROM dead_letters WHERE original_topic = $1"
+        return await fresh.postgres.fetchval(query, fresh.topic(topic)) in letters
+
+    await fresh.eventually(stopped, within=30)
+    behind = {(await fresh.post(EXECUTION, execution("behind", 100)))[1]["data"]["hook_id"] for _ in range(10)}
+    others = {(await fresh.post(LIFECYCLE, lifecycle("other", instance_id="1")))[1]["data"]["hook_id"]}
+    await fresh.eventually(lambda: stored(fresh, others), within=15)
+    assert not await stored(fresh, behind)
+    await fresh.eventually(lambda: there_are(range(20, 52)), within=15)
+
+    for agent in agents:
+        assert (await fresh.post(f"/admin/agents/{agent}/resume", {"topic": topic}))[0] == 200
+    await fresh.eventually(lambda: stored(fresh, behind), within=30)
+
+    await fresh.eventually(lambda: there_are(range(200, 201)), within=30)
+
+    async def found() -> bool:
+        return bool((await fresh.get("/intelligence/baselines?tool=behind"))[1]["data"]["baselines"])
+
+    await fresh.eventually(found, within=30)
+    assert "problems" not in (await fresh.get("/health"))[1]["data"]
     assert await fresh.worker.terminate() == 0
 
 

@@ -54,7 +54,9 @@ async def test_conventions_17_metrics_parse_have_the_names_and_no_ids(bridge: Br
 
 async def test_what_was_done_is_counted(bridge: Bridge) -> None:
     before = await scrape(bridge)
-    assert (await bridge.post("/hooks/service/lifecycle", lifecycle("counted", instance_id="c-1")))[0] == 200
+    hook, key = lifecycle("counted", instance_id="c-1"), {"Idempotency-Key": "counted"}
+    for _ in range(2):
+        assert (await bridge.post("/hooks/service/lifecycle", hook, headers=key))[0] == 200
     assert (await bridge.post("/hooks/service/lifecycle", {"hook_type": "service_started"}))[0] == 422
     assert (await bridge.post("/hooks/service/lifecycle?dry_run=true", lifecycle("dry", instance_id="d")))[0] == 200
 
@@ -76,8 +78,8 @@ async def test_what_was_done_is_counted(bridge: Bridge) -> None:
     route = "/hooks/service/lifecycle"
     assert more(after, "hooks_processed_total", hook_type="service_started", status="published") == 1
     assert more(after, "hooks_processed_total", hook_type="service_started", status="invalid") == 1
-    assert more(after, "bridge_http_requests_total", method="POST", route=route, status_code="200") == 2
-    assert more(after, "bridge_http_request_duration_seconds", method="POST", route=route) == 3
+    assert more(after, "bridge_http_requests_total", method="POST", route=route, status_code="200") == 3
+    assert more(after, "bridge_http_request_duration_seconds", method="POST", route=route) == 4
     assert more(after, "bridge_event_published_total", topic="hooks.service_lifecycle") == 1
     assert value(after, "bridge_hooks_in_flight") == 0
     assert value(after, "bridge_series") > 0

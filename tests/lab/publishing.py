@@ -51,7 +51,9 @@ async def publishing(settings: Settings, folder: Path) -> AsyncIterator[Publishi
     breaker = CircuitBreaker("kafka", settings.breakers["kafka"], monotonic=clock.monotonic, classify=verdict_of)
     limits = Limits(settings.outbox_max_events, settings.outbox_max_bytes)
     outbox = Outbox(folder / "outbox", limits, clock=clock, alarms=NoAlarms())
-    publisher = Publisher(settings, Metrics(), breaker=breaker, outbox=outbox, clock=clock, halt=_fail)
+    publisher = Publisher(
+        settings, Metrics(), breaker=breaker, outbox=outbox, clock=clock, halt=_fail, restore_topics=_cannot_restore
+    )
     facts = Facts(lambda: True, lambda: True, lambda: False, list)
     probes: dict[str, Any] = {"kafka": publisher.probe}
     health = Health(probes, facts, instance_id="i", clock=clock, breakers={"kafka": breaker})
@@ -62,6 +64,10 @@ async def publishing(settings: Settings, folder: Path) -> AsyncIterator[Publishi
     finally:
         await health.stop()
         await publisher.stop()
+
+
+async def _cannot_restore() -> None:
+    """Create nothing: topics are the test's."""
 
 
 def _fail(error: StartError) -> None:

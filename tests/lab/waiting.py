@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
@@ -31,3 +32,8 @@ async def eventually(condition: Callable[[], Any], what: str, *, seconds: float 
             return found
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}; last result: {found!r}"
         await asyncio.sleep(EVERY_SECONDS)
+
+
+def crowding() -> float:
+    """Return by how much this machine has more to do than it can: time limits are for one that has nothing else."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))

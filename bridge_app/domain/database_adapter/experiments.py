@@ -1,10 +1,11 @@
 """Experiments become rows of experiments and of what belongs to them, from experiment.events (experiments §14, §15).
 
-Every event that changes the record carries the whole of it as `record`.
+Every event that changes the record carries the whole of it as `record`. So does a create that a view has validated: it
+gives the first row, which need not wait for the agent. A create without it, another service's, is the agent's to judge.
 """
 
 from bridge_app.domain.database_adapter import kinds
-from bridge_app.domain.database_adapter.mapping import Route, Source, Values, columns
+from bridge_app.domain.database_adapter.mapping import Route, Source, Unmappable, Values, columns
 from bridge_app.domain.database_adapter.tables import Column, Conflict, Table
 from bridge_app.events.envelope import Event
 from bridge_app.timestamps import to_datetime
@@ -16,6 +17,8 @@ _CHANGES = ("created", "state_changed", "deleted", "config.generated", "config.a
             "deployment.changed", "load.started", "load.stopped", "analysis.interim", "analysis.completed",
             "alert")  # fmt: skip
 _DELETED = "experiment.deleted"
+_CREATE = "experiment.command.create"
+_FIRST_VERSION = 1
 
 EXPERIMENTS = Table(
     "experiments",
@@ -71,11 +74,19 @@ def _complete(event: Event, _source: Source, values: Values) -> Values:
     return values
 
 
+def _first(event: Event, source: Source, values: Values) -> Values:
+    """Complete the row of a create. Its version is the lowest, so it never takes the place of another row."""
+    if values["version"] != _FIRST_VERSION:
+        raise Unmappable("$.record.version")
+    return _complete(event, source, values)
+
+
 def _moved(event: Event, _source: Source, values: Values) -> Values:
     return {**values, "at": to_datetime(event.time_us)}
 
 
 ROUTES = (
+    Route(EXPERIMENTS, frozenset({_CREATE}), "record", _first, only_wrapped=True),
     Route(EXPERIMENTS, frozenset(f"experiment.{change}" for change in _CHANGES), "record", _complete),
     Route(TRANSITIONS, frozenset({"experiment.created", "experiment.state_changed"}), complete=_moved),
 )

@@ -73,7 +73,8 @@ def letter_payload(record: Record, failure: Failure) -> dict[str, Any]:
     """Return the payload of a record's dead letter, every field of §6.
 
     It holds no U+0000 itself, else neither Postgres nor any agent would take it: a message with it is kept in base64,
-    an event with it not at all, in other text U+FFFD stands for it.
+    an event with it not at all, in other text U+FFFD stands for it. Key and headers that their text does not give back
+    byte by byte are kept in base64 as well, so that a replay publishes what failed.
     """
     message = _text(record.value)
     if message is not None and "\0" in message:
@@ -84,7 +85,11 @@ def letter_payload(record: Record, failure: Failure) -> dict[str, Any]:
         "original_offset": record.offset,
         "original_timestamp": format_us(_time_us(record)),
         "original_key": _text(record.key),
+        "original_key_base64": None if _is_plain(record.key) else _base64(record.key or b""),
         "original_headers": dict(text_headers(record.headers)),
+        "original_headers_base64": {
+            name: _base64(value or b"") for name, value in record.headers if not _is_plain(value)
+        },
         "original_message": message,
         "original_message_base64": None if message is not None or record.value is None else _base64(record.value),
         "original_event": _object(record.value),
@@ -199,6 +204,11 @@ def _text(value: bytes | None) -> str | None:
         return None if value is None else value.decode()
     except UnicodeDecodeError:
         return None
+
+
+def _is_plain(value: bytes | None) -> bool:
+    """Tell whether a letter has these bytes as text, unaltered."""
+    return value is None or (b"\0" not in value and _text(value) is not None)
 
 
 def _object(value: bytes | None) -> dict[str, Any] | None:

@@ -60,14 +60,16 @@ class Source:
 class Route(NamedTuple):
     """Which events leave a row in a table.
 
-    `types` are compared as conventions.md says. `complete` fills in what does not stand in the payload, and may raise
-    Unmappable; it returns None for an event that leaves no row.
+    `types` are compared as conventions.md says; `only_wrapped`: an event without its wrapper leaves no row. `complete`
+    fills in what does not stand in the payload, and may raise Unmappable; it returns None for an event that leaves no
+    row.
     """
 
     table: Table
     types: frozenset[str]
     wrapper: str | None = None
     complete: Callable[[Event, Source, Values], Values | None] = lambda _event, _source, values: values
+    only_wrapped: bool = False
 
     def row(self, event: Event) -> RoutedRow | None:
         """Return the event's row.
@@ -75,6 +77,8 @@ class Route(NamedTuple):
         Raises:
             Unmappable: the payload does not have what the table needs.
         """
+        if self.only_wrapped and event.payload.get(self.wrapper or "") is None:
+            return None
         source = Source(event.payload, self.wrapper)
         values = {column.name: source.read(column) for column in self.table.columns if column.paths}
         completed = self.complete(event, source, values)

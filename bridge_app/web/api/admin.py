@@ -183,8 +183,8 @@ RESUME: Final = Operation(
     tag="admin",
     summary="Let an agent read its stopped topics again",
     description=(
-        "Reading starts at the record at which the topic stopped. The adapter judges the first `max_dead_letters` dead "
-        "letters of a topic not at all; 1000 when nothing is said."
+        "Reading starts at the record at which the topic stopped. The first `max_dead_letters` bad records of a topic "
+        "are not judged at all; 1000 when nothing is said."
     ),
     path={"agent": _AGENT},
     body=Body(RESUME_BODY.schema(), {"all": {}, "one": {"topic": _TOPIC, "max_dead_letters": 200}}),

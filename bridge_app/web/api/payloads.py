@@ -250,14 +250,16 @@ class ServiceError(msgspec.Struct):
 
 
 class DeadLetter(msgspec.Struct):
-    """A record that can never be handled, with the reason; what is not UTF-8 is kept in base64."""
+    """A record that can never be handled, with the reason; what text would not give back is kept in base64, too."""
 
     original_topic: str
     original_partition: int
     original_offset: int
     original_timestamp: Timestamp
     original_key: str | None
+    original_key_base64: str | None
     original_headers: dict[str, str]
+    original_headers_base64: dict[str, str]
     original_message: str | None
     original_message_base64: str | None
     original_event: dict[str, Any] | None

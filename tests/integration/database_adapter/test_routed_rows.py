@@ -197,6 +197,17 @@ async def test_experiments_and_all_that_belongs_to_them(store: Store, sql: Conne
     assert sorted(found, key=str) == [("final", 7, "adopt_candidate"), ("interim", 1, None)]
 
 
+async def test_experiments_15_the_first_row_comes_straight_from_a_valid_create(store: Store, sql: Connection) -> None:
+    create = experiment("command.create", 1, state="pending")
+    await store([create])
+    first = await sql.fetchrow("SELECT id::text, name, state, version, record->>'name' FROM experiments")
+    assert tuple(first or ()) == (EXPERIMENT, "e", "pending", 1, "e")
+    await store([experiment("created", 1, state="pending"), experiment("state_changed", 2, state="running")])
+    await store([create])
+    assert await sql.fetchval("SELECT state FROM experiments") == "running"
+    assert await sql.fetchval("SELECT count(*) FROM event_logs WHERE metadata ? 'routing_error'") == 0
+
+
 async def test_experiment_deleted_after_its_analysis_keeps_what_it_found(store: Store, sql: Connection) -> None:
     await store([experiment("analysis.completed", 7, results={"recommendation": "keep_baseline"})])
     assert await sql.fetchval("SELECT recommendation FROM experiments") == "keep_baseline"

@@ -64,13 +64,17 @@ class Outage:
         """Start the worker on a running broker; return when events go straight to Kafka."""
         self.worker.start(**environ)
         await eventually(self.is_ready, "the worker is ready", seconds=60)
-        await eventually(self._publishes, "events go straight to Kafka")
+        await eventually(self.publishes, "events go straight to Kafka")
 
     async def post(self, number: int, *, key: str = "orders", **fields: Any) -> Answer:
         """POST a hook; `number` is found again in its event."""
         body = {"hook_type": "service_started", "service_info": _service(key, number), "metadata": fields}
+        return await self.post_to(ROUTE, body)
+
+    async def post_to(self, route: str, body: Mapping[str, Any]) -> Answer:
+        """POST any body."""
         started = time.monotonic()
-        async with self._session.post(self._url + ROUTE, json=body) as response:
+        async with self._session.post(self._url + route, json=body) as response:
             answer = orjson.loads(await response.read())
             return Answer(response.status, answer, response.headers, time.monotonic() - started)
 
@@ -136,7 +140,8 @@ class Outage:
         first = [by_id.pop(event["event_id"]) for event in events if event["event_id"] in by_id]
         return [event for event in first if event["payload"]["service_info"]["name"] != "trial"]
 
-    async def _publishes(self) -> bool:
+    async def publishes(self) -> bool:
+        """Tell whether an event goes straight to Kafka."""
         answer = await self.post(-1, key="trial")
         return answer.status == 200 and answer.is_published
 

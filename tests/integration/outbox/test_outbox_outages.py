@@ -1,7 +1,6 @@
 """The broker goes away and comes back: what callers are told, and what arrives (resilience §3, conventions §10)."""
 
 import asyncio
-import os
 import time
 from datetime import datetime
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.outbox.outage import Outage, numbers
-from tests.lab.waiting import eventually
+from tests.lab.waiting import crowding, eventually
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -185,6 +184,19 @@ async def test_conventions_14_hooks_during_an_outage_are_answered_and_come_in_or
     assert [event["event_id"] for event in events] == [answer.event_id for answer in answers]
 
 
+async def test_hooks_21_a_start_during_an_outage_is_buffered_and_analysed_all_the_same(outage: Outage) -> None:
+    await outage.kafka.start()
+    await outage.start()
+    await outage.kafka.stop()
+
+    answer = await outage.post(1)
+
+    data = answer.body["data"]
+    assert (answer.status, data["processing_status"], data["event_published"]) == (200, "buffered", False)
+    patterns = data["intelligence_analysis"]["patterns_discovered"]
+    assert "service_initialization" in [pattern["pattern_type"] for pattern in patterns]
+
+
 async def is_told(outage: Outage) -> bool:
     health = await outage.health()
     kafka = health["checks"]["kafka"]
@@ -203,11 +215,6 @@ async def buffered(outage: Outage, count: int) -> None:
             answers = await asyncio.gather(*(outage.post(number, key=key) for number, key in keys.items()))
             assert not any(answer.is_published for answer in answers)
     assert await outage.pending() >= count
-
-
-def crowding() -> float:
-    """Return by how much this machine has more to do than it can: the limits are for one that has nothing else."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def tear(outage: Outage) -> None:

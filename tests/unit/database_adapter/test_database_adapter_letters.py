@@ -35,7 +35,9 @@ def test_every_field_of_a_dead_letter(make_record: Callable[..., Any], letter_of
         "original_offset": 7,
         "original_timestamp": "2023-11-14T22:13:20.000000Z",
         "original_key": "orders",
+        "original_key_base64": None,
         "original_headers": {"x": "y", "x-dlq-replayed": "1"},
+        "original_headers_base64": {},
         "original_message": '{"a":',
         "original_message_base64": None,
         "original_event": None,
@@ -76,10 +78,11 @@ def test_letter_of_an_event_inherits_from_it(
 def test_what_is_not_utf8_travels_in_base64(
     make_record: Callable[..., Any], letter_of: Callable[[Any], Letter]
 ) -> None:
-    letter = letter_of(make_record(value=b"\xff\xfe", key=b"\xff"))
+    letter = letter_of(make_record(value=b"\xff\xfe", key=b"\xff", headers=(("x", b"\xfe"), ("y", b"z"))))
     payload = orjson.loads(letter.value)["payload"]
     assert (payload["original_message"], payload["original_message_base64"]) == (None, "//4=")
-    assert (payload["original_key"], letter.key) == (None, b"\xff")
+    assert (payload["original_key"], payload["original_key_base64"], letter.key) == (None, "/w==", b"\xff")
+    assert (payload["original_headers"], payload["original_headers_base64"]) == ({"y": "z"}, {"x": "/g=="})
 
 
 def test_record_without_key(make_record: Callable[..., Any], letter_of: Callable[[Any], Letter]) -> None:

@@ -15,6 +15,9 @@ from bridge_app.effects.statements import insert
 from bridge_app.events.envelope import Event
 
 WORKFLOW = {"workflow_id": "w"}
+EXPERIMENT = {
+    "id": ids.name_based("e"), "name": "e", "baseline_pipeline": "b", "candidate_pipeline": "c", "version": 1,
+}  # fmt: skip
 STEP = {"workflow_id": "w", "step_name": "hash"}
 TRANSITION = {"entity_id": "e", "to_state": "b"}
 STAMP = {"file_hash": "0" * 64}
@@ -72,6 +75,9 @@ def test_aliases_and_wrappers(
         ("tool.registration.discovered", {"tool_info": {}}, "$.tool_info.name"),
         ("experiment.created", {"experiment_id": "x"}, "$.experiment_id"),
         ("experiment.interval.closed", {}, "$.experiment_id"),
+        ("experiment.command.create", {"record": {}}, "$.record.id"),
+        ("experiment.command.create", {"record": "r"}, "$.record"),
+        ("experiment.command.create", {"record": {**EXPERIMENT, "version": 2}}, "$.record.version"),
     ],
 )
 def test_payload_that_cannot_be_mapped_is_logged_only(
@@ -84,11 +90,19 @@ def test_payload_that_cannot_be_mapped_is_logged_only(
 
 
 def test_an_event_with_one_bad_row_has_none(make_event: Callable[..., Event]) -> None:
-    record = {"id": ids.name_based("e"), "name": "e", "baseline_pipeline": "b", "candidate_pipeline": "c", "version": 1}
-    payload = {"experiment_id": record["id"], "state": "pending", "version": 1, "record": record}
+    payload = {"experiment_id": EXPERIMENT["id"], "state": "pending", "version": 1, "record": EXPERIMENT}
     assert len(routed_rows(make_event(event_type="experiment.created", payload=payload))) == 2
     with pytest.raises(Unmappable, match=r"\$\.state"):
         routed_rows(make_event(event_type="experiment.created", payload={**payload, "state": 1}))
+
+
+def test_a_create_of_another_service_has_no_row_before_the_agent_has_judged_it(
+    make_record: Callable[..., Any],
+) -> None:
+    entry = read_event(make_record(event_type="experiment.command.create", payload={"request": {"name": "e"}}))
+    assert not entry.routed
+    assert entry.event is not None
+    assert "routing_error" not in orjson.loads(entry.event.metadata)
 
 
 @pytest.mark.parametrize(

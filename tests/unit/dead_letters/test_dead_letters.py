@@ -23,6 +23,19 @@ def test_a_replay_publishes_the_very_bytes_that_failed(value: bytes | None) -> N
     assert replayed_record(letter_of(value), 1, None).value == value
 
 
+@pytest.mark.parametrize("given", [b"\xff\xfe", b"k\0", b"", "k\N{REPLACEMENT CHARACTER}".encode(), None])
+def test_hooks_10_a_replay_publishes_the_very_key_and_headers_that_failed(given: bytes | None) -> None:
+    replayed = replayed_record(letter_of(b"x", key=given, headers=[("trace-bin", given or b"")]), 1, None)
+    assert (replayed.key, dict(replayed.headers)["trace-bin"]) == (given, given or b"")
+
+
+def test_a_letter_of_an_earlier_release_keeps_its_key_and_headers() -> None:
+    letter = letter_of(b"x", key=b"k", headers=[("a", b"b")])
+    del letter["original_key_base64"], letter["original_headers_base64"]
+    replayed = replayed_record(letter, 1, None)
+    assert (replayed.key, dict(replayed.headers)["a"]) == (b"k", b"b")
+
+
 def test_a_replay_keeps_key_headers_and_time_and_counts_itself() -> None:
     record = record_of(b"x", key=b"k", headers=[("traceparent", b"t"), ("x-dlq-replayed", b"1")])
     replayed = replayed_record(letter_payload(record, FAILURE), 2, None)

@@ -9,6 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from bridge_app.domain.hooks import LIFECYCLE
 from bridge_app.metrics import Metrics
+from bridge_app.web.idempotency import REPLAYED
 from bridge_app.web.meter import BUFFERED, VALIDATED, create_meter, note_hook, note_hooks
 
 Client = TestClient[web.Request, web.Application]
@@ -24,7 +25,8 @@ async def http(metrics: Metrics) -> AsyncIterator[Client]:
     async def hook(request: web.Request) -> web.Response:
         note = note_hook(request, LIFECYCLE, await request.json())
         note.status = request.query.get("status", note.status)
-        return web.Response(status=int(request.query.get("answer", "200")))
+        headers = {REPLAYED: "true"} if "replayed" in request.query else {}
+        return web.Response(status=int(request.query.get("answer", "200")), headers=headers)
 
     async def show(request: web.Request) -> web.Response:
         return web.Response()
@@ -86,6 +88,15 @@ async def test_hooks_are_counted_by_type_and_outcome(metrics: Metrics, http: Cli
         ("unknown", "invalid"): 3,
     }
     assert metrics.registry.get_sample_value("bridge_hooks_in_flight") == 0
+
+
+async def test_a_hook_answered_from_a_kept_answer_is_counted_once(metrics: Metrics, http: Client) -> None:
+    route, started = "/hooks/service/lifecycle", {"hook_type": "service_started"}
+    for query in ("", "?replayed=", "?replayed=&answer=413"):
+        await http.post(route + query, json=started)
+    assert counted(metrics, "hooks_processed_total") == {("service_started", "published"): 1}
+    requests = counted(metrics, "bridge_http_requests_total")
+    assert requests == {("POST", route, "200"): 2, ("POST", route, "413"): 1}
 
 
 async def test_each_hook_of_a_batch_is_counted(metrics: Metrics, http: Client) -> None:

@@ -105,12 +105,29 @@ class WillingLink:
         return acknowledgement
 
 
+def publisher_of(settings: Settings, outbox: Outbox) -> Publisher:
+    """Return a publisher that is not started; there are no topics to be created."""
+    clock = SystemClock()
+    breaker = CircuitBreaker("kafka", settings.breakers["kafka"], monotonic=clock.monotonic, classify=verdict_of)
+
+    async def restore() -> None: ...
+
+    return Publisher(
+        settings,
+        Metrics(),
+        breaker=breaker,
+        outbox=outbox,
+        clock=clock,
+        halt=lambda _error: None,
+        restore_topics=restore,
+    )
+
+
 async def test_while_an_event_waits_a_new_one_queues_up_behind_it_though_kafka_answers(
     outbox: Outbox, make_settings: Callable[..., Settings]
 ) -> None:
-    settings, clock = make_settings(), SystemClock()
-    breaker = CircuitBreaker("kafka", settings.breakers["kafka"], monotonic=clock.monotonic, classify=verdict_of)
-    publisher = Publisher(settings, Metrics(), breaker=breaker, outbox=outbox, clock=clock, halt=lambda _error: None)
+    settings = make_settings()
+    publisher = publisher_of(settings, outbox)
     publisher._link = cast(Any, WillingLink())
     assert await publisher.publish([(TOPIC, event())])
     await outbox.append([record(0)])
@@ -123,9 +140,8 @@ async def test_new_events_wait_for_the_last_window_and_go_to_kafka_behind_it(
     outbox: Outbox, make_settings: Callable[..., Settings]
 ) -> None:
     """A worker that always has something to publish gets back to Kafka all the same."""
-    settings, clock = make_settings(), SystemClock()
-    breaker = CircuitBreaker("kafka", settings.breakers["kafka"], monotonic=clock.monotonic, classify=verdict_of)
-    publisher = Publisher(settings, Metrics(), breaker=breaker, outbox=outbox, clock=clock, halt=lambda _error: None)
+    settings = make_settings()
+    publisher = publisher_of(settings, outbox)
     publisher._link = cast(Any, WillingLink())
     await outbox.append([record(0)])
     under_way, acknowledged = asyncio.Event(), asyncio.Event()

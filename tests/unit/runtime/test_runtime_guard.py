@@ -29,6 +29,16 @@ def test_a_resumed_topic_is_counted_anew() -> None:
     assert guard.problems() == []
 
 
+def test_the_first_bad_records_of_a_resumed_topic_are_not_judged() -> None:
+    guard = Guard(0.5)
+    assert [guard.bad("a", "t", "no") for _ in range(21)].index(True) == 20
+    assert guard.resume("t", 100)
+    assert not any(guard.bad("a", "t", "no") for _ in range(100))
+    assert guard.bad("a", "t", "no")
+    assert guard.resume("t")
+    assert [guard.bad("a", "t", "no") for _ in range(21)].index(True) == 20
+
+
 def test_without_dead_letters_the_first_bad_record_stops_its_topic() -> None:
     assert Guard(None).bad("a", "t", "no")
 
