@@ -1,4 +1,4 @@
-"""Intelligence: hooks become observations, observations become patterns."""
+"""Intelligence: hooks and proxied calls become observations, observations become patterns."""
 
 from prometheus_client import Counter
 
@@ -9,15 +9,16 @@ from bridge_app.events.decoding import decode
 from bridge_app.events.envelope import Event
 from bridge_app.events.intelligence import PATTERN_DISCOVERED
 from bridge_app.runtime.app import BridgeApp
+from bridge_app.runtime.bounds import Bound
 from bridge_app.runtime.state_table import StateTable
 from bridge_app.runtime.step_agent import StepAgent, Timers
 from bridge_app.runtime.ticks import Ticker, tick_us
 
-SOURCES = (topics.HOOKS_SERVICE_LIFECYCLE, topics.HOOKS_TOOL_EXECUTION)
+SOURCES = (topics.HOOKS_SERVICE_LIFECYCLE, topics.HOOKS_TOOL_EXECUTION, topics.PROXY_REQUESTS)
 
 
 def observe(app: BridgeApp, detectors: Detectors) -> StepAgent[None, Event]:
-    """Stage 1: without state, from the hooks to the series they concern."""
+    """Stage 1: without state, from the events to the series they concern."""
 
     def step(_key: str, _state: None, event: Event) -> Outcome[None]:
         return Outcome(None, detectors.observe(event))
@@ -34,7 +35,7 @@ def observe(app: BridgeApp, detectors: Detectors) -> StepAgent[None, Event]:
 
 
 def detect(app: BridgeApp, detectors: Detectors, series: StateTable[SeriesState]) -> StepAgent[SeriesState, Event]:
-    """Stage 2: the detectors, one writer per series; ticks settle what waits for time to pass."""
+    """Stage 2: the detectors, one writer per series; ticks settle what waits for time to pass, and keep the limits."""
     topic = topics.INTELLIGENCE_OBSERVATIONS.name
     app.inner_services.append(Ticker(app, app.topic_name(topic), app.clock))
     app.metrics.series.set_function(series.estimated_keys)
@@ -46,6 +47,14 @@ def detect(app: BridgeApp, detectors: Detectors, series: StateTable[SeriesState]
     def elapse(key: str, state: SeriesState, now_us: int) -> Outcome[SeriesState]:
         return _count(detectors.elapse(key, state, now_us), patterns)
 
+    def drop(key: str, state: SeriesState, now_us: int) -> Outcome[SeriesState]:
+        return _count(detectors.drop(key, state, now_us), patterns)
+
+    limit = app.settings.intelligence_max_series
+    bounds = (
+        Bound(limit, detectors.series_updated_us, drop),
+        Bound(limit, detectors.remains_updated_us, drop),
+    )
     return StepAgent(
         app,
         name="intelligence",
@@ -53,7 +62,7 @@ def detect(app: BridgeApp, detectors: Detectors, series: StateTable[SeriesState]
         decode=decode,
         step=step,
         table=series,
-        timers=Timers(tick_us, detectors.due, elapse),
+        timers=Timers(tick_us, detectors.due, elapse, bounds),
         adapter_reads=False,
         decided=app.metrics.analysis_duration.labels("intelligence").observe,
     )

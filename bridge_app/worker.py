@@ -45,6 +45,8 @@ def _add_agents(app: BridgeApp) -> None:
             confirm_seconds=settings.startup_confirm_seconds,
             confidence_threshold=settings.confidence_threshold,
             cooldown_seconds=settings.anomaly_cooldown_seconds,
+            series_ttl_hours=settings.intelligence_series_ttl_hours,
+            retention_days=settings.intelligence_retention_days,
         )
     )
     intelligence_agents.observe(app, detectors)

@@ -83,7 +83,8 @@ class Derived(msgspec.Struct, kw_only=True, frozen=True):
     """An event that a pure step derives. `topic` is a catalogue name, without the deployment's prefix.
 
     The id is made of the cause's id, the type with `:<subject>` where subjects differ, and the ordinal. `time_us` is
-    given only by events that fire because time passed: their deadline.
+    given only by events that fire because time passed: their deadline. A tombstone is sent without value: a compacted
+    topic forgets its key.
     """
 
     topic: str
@@ -95,6 +96,7 @@ class Derived(msgspec.Struct, kw_only=True, frozen=True):
     ordinal: int = 0
     time_us: int | None = None
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
+    is_tombstone: bool = False
 
 
 class Outgoing(NamedTuple):

@@ -10,6 +10,7 @@ Read in this order:
     state_table bulk reads and writes; the changelog is acknowledged before RocksDB is written
     rows        how a value carries the watermarks of what was applied to it
     due         which keys a tick concerns
+    bounds      which keys leave when there are too many
     ticks       time comes as events
     alarms      what an operator must hear of
     guard       a topic with too many bad records stops, and loses nothing

@@ -102,13 +102,13 @@ class StateTable(faust.Table[bytes, bytes], Generic[S]):
         self._graves.pop(partition, None)
         self._unsearched.pop(partition, None)
 
-    def deadlines(self, partition: int, due: Callable[[S], int | None]) -> Iterator[tuple[bytes, int]]:
-        """Yield the deadline of every key that has one; graves left by an earlier owner are noted on the way."""
+    def survey(self, partition: int) -> Iterator[tuple[bytes, Row[S]]]:
+        """Yield every key that has a state, as `scan`; graves left by an earlier owner are noted on the way."""
         for key, row in self.scan(partition):
             if row.state is None:
                 self._graves.setdefault(partition, {})[key] = row.watermarks
-            elif (deadline := due(row.state)) is not None:
-                yield key, deadline
+            else:
+                yield key, row
         self._unsearched[partition] = None
 
     def estimated_keys(self) -> int:

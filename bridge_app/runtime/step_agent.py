@@ -4,7 +4,8 @@ For the records of one topic-partition that are queued in a lane, `StepAgent` do
 
     1. decode each record; count what cannot be decoded, skip what the watermarks say was applied
     2. read the row of each key when it is first touched
-    3. apply the pure step, event by event; a tick applies `elapse` to every key whose deadline has come
+    3. apply the pure step, event by event; a tick applies `elapse` to every key whose deadline has come, and `drop` to
+       those that are too many: then the step ends with it, and the records behind it are another
     4. send the derived events and dead letters, and await every acknowledgement
     5. send the changelog records, the partition's watermark last, and await every acknowledgement
     6. write RocksDB once: the new rows, the watermark and the changelog offset
@@ -32,7 +33,7 @@ from bridge_app.events.record import Record
 from bridge_app.runtime.agent_meter import AgentMeter
 from bridge_app.runtime.alarms import Alarm
 from bridge_app.runtime.batches import BatchMessage, raw_batches
-from bridge_app.runtime.due import DueIndex
+from bridge_app.runtime.bounds import Bound, PartitionIndex
 from bridge_app.runtime.lanes import Lanes
 from bridge_app.runtime.producer import Send
 from bridge_app.runtime.rows import RESERVED_PREFIX, Row
@@ -50,11 +51,13 @@ E = TypeVar("E")
 class Timers(NamedTuple, Generic[S, E]):
     """How a step learns of time: `tick_us` returns the time of a tick, None for other events; `due` a state's deadline;
     `elapse(key, state, now)` what becomes of a state whose deadline has come. It is called until no deadline is left.
+    Each tick applies the `bounds` as well, one after the other; they are for agents of one topic.
     """
 
     tick_us: Callable[[E], int | None]
     due: Callable[[S], int | None]
     elapse: Callable[[str, S, int], Outcome[S]]
+    bounds: Sequence[Bound[S]] = ()
 
 
 @dataclass
@@ -102,7 +105,7 @@ class StepAgent(Generic[S, E]):
         self.counts = AgentCounts()
         self._decided = decided
         self._meter = AgentMeter(app.metrics, name)
-        self._due: dict[int, tuple[int, DueIndex]] = {}
+        self._index: dict[int, tuple[int, PartitionIndex[S]]] = {}
         self._lanes = Lanes(app, name, self._run_step)
         app.lanes.append(self._lanes)
         app.step_agents.append(self)
@@ -113,28 +116,38 @@ class StepAgent(Generic[S, E]):
         await self._lanes.run(cast("faust.Stream[list[Record]]", stream))
 
     async def _run_step(self, message: BatchMessage, records: list[Record]) -> int | None:
+        """Do the steps of records of one partition; return the offset at which its topic stops, if it does."""
+        while records:
+            taken, stopped_at = await self._run_part(message, records)
+            if stopped_at is not None:
+                self._tell_of_stop(message.topic)
+                return stopped_at
+            records = records[taken:]
+        return None
+
+    async def _run_part(self, message: BatchMessage, records: list[Record]) -> tuple[int, int | None]:
+        """Do one step; return how many records it took, and the offset at which the topic stops, if it does."""
+
         def allowed() -> None:
             self.app.fence.check(message.generation)
 
         monotonic, counts, meter = self.app.clock.monotonic, self.counts, self._meter
         started, applied, skipped = monotonic(), counts.applied, counts.skipped
         work = _Work(self, message)
-        stopped_at = next((record.offset for record in records if not work.take(record)), None)
+        taken, stopped_at = work.take_all(records)
         work.count_good()
         applied, skipped = counts.applied - applied, counts.skipped - skipped
         self._decided(monotonic() - started)
         if work.outgoing:
             await self.app.batch_producer.produce_keyed(work.outgoing, allowed=allowed, retried=meter.retried)
         if self.table is not None and (work.rows or work.outgoing):
-            last = records[-1].offset if stopped_at is None else stopped_at - 1
+            last = records[taken - 1].offset if stopped_at is None else stopped_at - 1
             await self.table.write(message, work.rows, last, allowed=allowed, retried=meter.retried)
         counts.derived += len(work.outgoing)
         meter.events(applied, skipped)
         meter.dead_lettered(work.letters)
-        meter.batch(len(records), monotonic() - started)
-        if stopped_at is not None:
-            self._tell_of_stop(message.topic)
-        return stopped_at
+        meter.batch(taken, monotonic() - started)
+        return taken, stopped_at
 
     def _tell_of_stop(self, topic: str) -> None:
         _, error = self.app.guard.stopped[topic]
@@ -154,14 +167,20 @@ class StepAgent(Generic[S, E]):
         log.info("topic_resumed", agent=self.name, topic=topic)
         return self.app.guard.resume(topic, free)
 
-    def due_index(self, message: BatchMessage) -> DueIndex:
-        """Return the deadlines of a partition, made anew from the table for each generation."""
-        known = self._due.get(message.partition)
+    def index(self, message: BatchMessage) -> PartitionIndex[S]:
+        """Return the index of a partition, made anew from the table for each generation."""
+        known = self._index.get(message.partition)
         if known is None or known[0] != message.generation:
             assert self.table is not None
             assert self.timers is not None
-            index = DueIndex(self.table.deadlines(message.partition, self.timers.due))
-            known = self._due[message.partition] = (message.generation, index)
+            index = PartitionIndex(
+                self.table.survey(message.partition),
+                topic=message.topic,
+                applied=self.table.watermarks(message.partition).get(message.topic, -1),
+                due=self.timers.due,
+                bounds=self.timers.bounds,
+            )
+            known = self._index[message.partition] = (message.generation, index)
         return known[1]
 
 
@@ -182,7 +201,21 @@ class _Work(Generic[S, E]):
         self._now_us = agent.app.clock.now_us()
         table = agent.table
         self._applied = -1 if table is None else table.watermarks(message.partition).get(message.topic, -1)
-        self._due = agent.due_index(message) if agent.timers else None
+        self._index = agent.index(message) if agent.timers else None
+        self._is_over = False
+
+    def take_all(self, records: Sequence[Record]) -> tuple[int, int | None]:
+        """Take the records up to one that ends the step.
+
+        Returns:
+            How many were taken, and the offset at which the topic stops, if it does.
+        """
+        for number, record in enumerate(records):
+            if not self.take(record):
+                return number, record.offset
+            if self._is_over:
+                return number + 1, None
+        return len(records), None
 
     def take(self, record: Record) -> bool:
         """Decode one record and apply it, unless it was applied before.
@@ -231,11 +264,11 @@ class _Work(Generic[S, E]):
         self._agent.counts.applied += 1
 
     def _tick(self, now: int, offset: int) -> None:
-        assert self._due is not None
-        timers = self._agent.timers
+        assert self._index is not None
+        timers, deadlines = self._agent.timers, self._index.deadlines
         assert timers is not None
         ahead: dict[bytes, int | None] = {}
-        while (key := self._due.pop(now)) is not None:
+        while (key := deadlines.pop(now)) is not None:
             row = self._row(key)
             if offset <= row.watermarks.get(self._topic, -1):  # the row outlived a kill: a later tick is for it
                 ahead[key] = None if row.state is None else timers.due(row.state)
@@ -246,7 +279,20 @@ class _Work(Generic[S, E]):
                 if row.state == before:
                     raise RuntimeError(f"{self._agent.name}: elapse changed nothing at the deadline of {key!r}")
         for key, due in ahead.items():
-            self._due.put(key, due)
+            deadlines.put(key, due)
+        self._make_room(now, offset)
+
+    def _make_room(self, now: int, offset: int) -> None:
+        """Drop the keys that are too many at a tick."""
+        assert self._index is not None
+        for bound, key in self._index.surplus(offset):
+            row = self._row(key)
+            assert row.state is not None
+            outcome = bound.drop(_text(key), row.state, now)
+            if outcome.state is not None and bound.updated_us(outcome.state) is not None:
+                raise RuntimeError(f"{self._agent.name}: {key!r} was dropped and still counts")
+            self._keep(key, row, outcome, offset)
+            self._is_over = True
 
     def _row(self, key: bytes) -> Row[S]:
         row = self._read.get(key)
@@ -262,8 +308,8 @@ class _Work(Generic[S, E]):
         self.rows[key] = row
         if outcome.derived:
             self._send(outcome.derived)
-        if self._due is not None and self._agent.timers is not None:
-            self._due.put(key, None if outcome.state is None else self._agent.timers.due(outcome.state))
+        if self._index is not None:
+            self._index.note(key, outcome.state)
 
     def _send(self, derived: Sequence[Derived]) -> None:
         app = self._agent.app
@@ -271,7 +317,8 @@ class _Work(Generic[S, E]):
             out = encode(app.topic_name(one.topic), derive(one, app.identity))
             # A broker refuses records from the future, and an event's time may be anybody's.
             timestamp_ms = min(out.timestamp_ms, self._now_us // 1000)
-            self.outgoing.append((out.topic, Send(out.key, out.value, timestamp_ms, out.headers)))
+            value = None if one.is_tombstone else out.value
+            self.outgoing.append((out.topic, Send(out.key, value, timestamp_ms, out.headers)))
 
     def _set_aside(self, record: Record, error: PoisonRecord, *, with_letter: bool) -> bool:
         """Count a bad record, and dead-letter it if asked to; return False when its topic stops here instead."""

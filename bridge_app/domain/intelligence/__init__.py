@@ -3,7 +3,7 @@
 Read in this order:
 
     observations    stage 1: an event becomes observations, keyed by series or scope; `keyed` has what they share,
-                    `lifecycle_observations` and `execution_observations` are the two kinds of events
+                    `lifecycle_observations`, `execution_observations`, `proxied_observations` are the kinds of events
     detectors       stage 2: which detector keeps the state of which key
     start_*         `service_initialization`: each start, at once and once more when it is confirmed or has failed
     cohort_*        `startup_performance`: the services that started in about the same time
@@ -13,7 +13,7 @@ Read in this order:
                     `trend_report`)
     failures        how often calls fail; `failure_watch`, `restart_watch`: `failure_pattern` (`failure_report`)
     execution_*, link_*, sequence_*
-                    the detectors of tool executions
+                    the detectors of tool executions and proxied calls
     episode         one problem is one pattern
     feedback        somebody dismisses a pattern
     reports         a pattern becomes an event

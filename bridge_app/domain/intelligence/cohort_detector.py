@@ -16,6 +16,7 @@ from bridge_app.domain.intelligence.cohort_report import cohort_report
 from bridge_app.domain.intelligence.cohort_state import SOURCE_PARTITIONS, Cohort, Episode, bounded
 from bridge_app.domain.intelligence.grouping import Group, TimedStart, find_group, latest_per_service
 from bridge_app.domain.intelligence.seen import Seen
+from bridge_app.domain.intelligence.series import FORGOTTEN
 from bridge_app.events.envelope import Cause, Derived
 from bridge_app.events.intelligence import STARTUP_PERFORMANCE, CohortObservation
 
@@ -38,17 +39,10 @@ class CohortDetector(NamedTuple):
     def step(self, environment: str, known: Cohort | None, observation: CohortObservation, cause: Cause) -> Applied:
         """Take a start into the window; one that is older than the window changes nothing."""
         state = known or Cohort(Seen(), cause.time_us, (), None)
-        if state.seen.has(observation):
-            return state, ()
-        derived: list[Derived] = []
-        while (due := self.due(state)) is not None and due <= cause.time_us:
-            state, passed = self.elapse(environment, state, due)
-            derived += passed
-        before = msgspec.structs.replace(state, seen=state.seen.with_(observation, SOURCE_PARTITIONS))
+        before = msgspec.structs.replace(state, seen=state.seen.with_(observation, SOURCE_PARTITIONS, cause.time_us))
         if cause.time_us <= state.clock_us - self.window_us:
-            return before, derived
-        after, found = self._judge(environment, before, self._with_start(before, observation, cause), cause)
-        return after, [*derived, *found]
+            return before, ()
+        return self._judge(environment, before, self._with_start(before, observation, cause), cause)
 
     def due(self, state: Cohort) -> int | None:
         """Return when the next start leaves the window, or a deferred revision is to be published."""
@@ -71,6 +65,12 @@ class CohortDetector(NamedTuple):
         if episode.deferred and episode.published_us + REVISION_GAP_US <= due:
             return self._publish(environment, later, episode, time_us=due)
         return later, ()
+
+    def drop(self, environment: str, state: Cohort, now_us: int) -> tuple[None, Sequence[Derived]]:
+        """Resolve the pattern; nothing remains."""
+        if state.episode is None:
+            return None, ()
+        return None, self._resolve(environment, state, state, (FORGOTTEN, state.episode.cause, now_us))[1]
 
     def _with_start(self, state: Cohort, observation: CohortObservation, cause: Cause) -> Cohort:
         steps = tuple((step.step, step.duration_ms) for step in observation.steps)

@@ -12,7 +12,7 @@ from bridge_app.domain import Outcome
 from bridge_app.domain.intelligence import observations
 from bridge_app.domain.intelligence.cohort_detector import CohortDetector
 from bridge_app.domain.intelligence.cohort_state import Cohort
-from bridge_app.domain.intelligence.execution_detector import ExecutionDetector, Executions
+from bridge_app.domain.intelligence.execution_detector import ExecutionDetector, Executions, Proxied
 from bridge_app.domain.intelligence.failure_watch import FailureWatcher
 from bridge_app.domain.intelligence.feedback import heed
 from bridge_app.domain.intelligence.link_detector import Link, LinkDetector
@@ -35,32 +35,45 @@ from bridge_app.events.intelligence import (
     SuccessorObservation,
 )
 
-SeriesState: TypeAlias = ServiceStarts | Cohort | Executions | Link | Session | Successors
+SeriesState: TypeAlias = ServiceStarts | Cohort | Executions | Proxied | Link | Session | Successors
 
 _SECOND_US = 1_000_000
+_HOUR_US = 3600 * _SECOND_US
+_DAY_US = 24 * _HOUR_US
+#: Rows of patterns are deleted once a day; so many days later their rows are gone for sure.
+_DELETED_DAYS = 2
 
 
 class DetectorConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operator decides. One bridge serves one environment: whatever reports to it is in it."""
+    """What an operator decides. One bridge serves one environment: whatever reports to it is in it.
+
+    A series that is silent for `series_ttl_hours` is dropped. The numbers of its patterns' revisions remain until
+    Postgres has forgotten the patterns, after `retention_days`: an older number would not be stored.
+    """
 
     environment: str
     cohort_window_seconds: float = 300
     confirm_seconds: float = 8
     confidence_threshold: float = 0.7
     cooldown_seconds: float = 60
+    series_ttl_hours: float = 168
+    retention_days: float = 90
 
 
 class Detector(Protocol):
     """Keeps the state of the keys of one kind; `subject` is what follows the kind in the key."""
 
     def step(self, subject: str, known: Any, observation: Any, cause: Cause) -> tuple[Any, Sequence[Derived]]:
-        """Apply one observation; one that was applied before changes nothing. None as state forgets the key."""
+        """Apply one observation that is new; no deadline is before it. None as state forgets the key."""
 
     def due(self, state: Any) -> int | None:
         """Return when time alone will change the state, in microseconds since the epoch; None for never."""
 
     def elapse(self, subject: str, state: Any, now_us: int) -> tuple[Any, Sequence[Derived]]:
         """Let time pass up to the next deadline, if it has come; what is derived carries the deadline as its time."""
+
+    def drop(self, subject: str, state: Any, now_us: int) -> tuple[Any, Sequence[Derived]]:
+        """End what is open; return what must remain of the state, with nothing left in `seen`, or None."""
 
 
 class _Kind(NamedTuple):
@@ -78,12 +91,15 @@ class Detectors:
         watcher = Watcher(environment, threshold, cooldown_us)
         failures = FailureWatcher(environment, threshold, cooldown_us)
         restarts = RestartWatcher(environment, threshold, cooldown_us)
+        self._ttl_us = round(config.series_ttl_hours * _HOUR_US)
+        self._remains_us = round((config.retention_days + _DELETED_DAYS) * _DAY_US)
         starts = StartDetector(environment, round(config.confirm_seconds * _SECOND_US), watcher, restarts)
         cohorts = CohortDetector(round(config.cohort_window_seconds * _SECOND_US), threshold)
         self._kinds: Mapping[str, _Kind] = {
             "start": _Kind(ServiceStarts, LifecycleObservation, starts),
             "cohort": _Kind(Cohort, CohortObservation, cohorts),
             "exec": _Kind(Executions, ExecutionObservation, ExecutionDetector(watcher, failures)),
+            "proxy": _Kind(Proxied, ExecutionObservation, ExecutionDetector(watcher, failures, Proxied)),
             "link": _Kind(Link, LinkObservation, LinkDetector(environment, threshold)),
             "session": _Kind(Session, SessionObservation, SessionDetector()),
             "next": _Kind(Successors, SuccessorObservation, SequenceDetector(environment, threshold)),
@@ -91,7 +107,7 @@ class Detectors:
         self._by_state = {kind.state: kind.detector for kind in self._kinds.values()}
 
     def observe(self, event: Event) -> Sequence[Derived]:
-        """Return the observations a hook is worth (stage 1).
+        """Return the observations a hook or a proxied call is worth (stage 1).
 
         Raises:
             PoisonRecord: an event of services or tools whose payload is unusable.
@@ -101,7 +117,8 @@ class Detectors:
     def step(self, key: str, state: SeriesState | None, event: Event) -> Outcome[SeriesState]:
         """Apply one observation to the state of its key; one that was applied before changes nothing.
 
-        Feedback on a pattern is applied as well.
+        Deadlines up to its time come before it, so the result depends on the times of the events and not on when a tick
+        arrives. Feedback on a pattern is applied as well.
 
         Raises:
             PoisonRecord: a record that is no observation, or of a key of no known kind.
@@ -117,7 +134,14 @@ class Detectors:
         except msgspec.ValidationError as error:
             raise PoisonRecord("INVALID_PAYLOAD", str(error)) from error
         cause = Cause(str(observation.cause_id), _time_us(event), event.correlation_id, event.trace_id)
-        return Outcome(*kind.detector.step(subject, state, observation, cause))
+        if state is not None and state.seen.has(observation):
+            return Outcome(state)
+        derived: list[Derived] = []
+        while state is not None and (due := self.due(state)) is not None and due <= cause.time_us:
+            state, passed = self.elapse(key, state, due)
+            derived += passed
+        state, found = kind.detector.step(subject, state, observation, cause)
+        return Outcome(state, [*derived, *found])
 
     def _heed(self, key: str, state: SeriesState | None, event: Event) -> Outcome[SeriesState]:
         try:
@@ -129,14 +153,40 @@ class Detectors:
 
     def due(self, state: SeriesState) -> int | None:
         """Return when time alone will change the state, in microseconds since the epoch; None for never."""
-        return self._by_state[type(state)].due(state)
+        deadlines = (self._by_state[type(state)].due(state), self._dropped_us(state))
+        return min((due for due in deadlines if due is not None), default=None)
 
     def elapse(self, key: str, state: SeriesState, now_us: int) -> Outcome[SeriesState]:
         """Let time pass up to the state's next deadline, if it has come; the result does not depend on `now_us` else.
 
         What is derived carries the deadline as its time.
         """
-        return Outcome(*self._by_state[type(state)].elapse(key.partition("|")[2], state, now_us))
+        detector, dropped_us = self._by_state[type(state)], self._dropped_us(state)
+        due = detector.due(state)
+        if dropped_us is not None and dropped_us <= now_us and (due is None or dropped_us < due):
+            return self.drop(key, state, dropped_us)
+        return Outcome(*detector.elapse(key.partition("|")[2], state, now_us))
+
+    def drop(self, key: str, state: SeriesState, now_us: int) -> Outcome[SeriesState]:
+        """Drop a series: what is open ends, the numbers of revisions remain; dropped again, nothing does."""
+        if state.seen.is_empty:
+            return Outcome(None)
+        return Outcome(*self._by_state[type(state)].drop(key.partition("|")[2], state, now_us))
+
+    def series_updated_us(self, state: SeriesState) -> int | None:
+        """Return when a series was last updated, None for what remains of one."""
+        return None if state.seen.is_empty else state.seen.last_us
+
+    def remains_updated_us(self, state: SeriesState) -> int | None:
+        """Return when the series was last updated of which this remains, None for a series."""
+        return state.seen.last_us if state.seen.is_empty else None
+
+    def _dropped_us(self, state: SeriesState) -> int | None:
+        """Return when a series is dropped if it stays silent, or what remains of one is."""
+        last_us = state.seen.last_us
+        if not last_us:  # an earlier release wrote it, and the next observation tells
+            return None
+        return last_us + (self._remains_us if state.seen.is_empty else self._ttl_us)
 
 
 def _time_us(event: Event) -> int:

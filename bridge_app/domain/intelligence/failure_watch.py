@@ -9,7 +9,7 @@ from bridge_app.domain.intelligence import episode as episodes
 from bridge_app.domain.intelligence.episode import Episode, Sighting
 from bridge_app.domain.intelligence.failure_report import ERROR_RATE, failure_report, failure_shown
 from bridge_app.domain.intelligence.failures import Alarm, Outcomes, alarm, is_over, severity, take
-from bridge_app.domain.intelligence.series import Subject
+from bridge_app.domain.intelligence.series import FORGOTTEN, Subject
 from bridge_app.domain.intelligence.watch import IDLE, IDLE_US, RECOVERED
 from bridge_app.events.envelope import Cause, Derived
 
@@ -54,6 +54,12 @@ class FailureWatcher(NamedTuple):
         if due is None or due > now_us or watch.episode is None:
             return watch, ()
         return self._close(subject, watch, watch.episode, IDLE, due)
+
+    def drop(self, subject: Subject, watch: FailureWatch, now_us: int) -> Sequence[Derived]:
+        """Return what is published when the series is dropped: its episode ends."""
+        if watch.episode is None or not watch.is_open:
+            return ()
+        return self._close(subject, watch, watch.episode, FORGOTTEN, now_us)[1]
 
     def _raise(
         self, subject: Subject, watch: FailureWatch, found: Alarm, cause: Cause

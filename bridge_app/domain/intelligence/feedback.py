@@ -14,7 +14,7 @@ from bridge_app import ids
 from bridge_app.domain.intelligence.anomaly_report import anomaly_dismissed
 from bridge_app.domain.intelligence.cohort_state import Cohort
 from bridge_app.domain.intelligence.episode import Episode
-from bridge_app.domain.intelligence.execution_detector import Executions
+from bridge_app.domain.intelligence.execution_detector import Executions, Proxied
 from bridge_app.domain.intelligence.execution_detector import subject_of as executions_subject
 from bridge_app.domain.intelligence.failure_watch import FailureWatch
 from bridge_app.domain.intelligence.failures import forgive as forgive_outcomes
@@ -38,7 +38,7 @@ from bridge_app.events.intelligence import (
 )
 from bridge_app.topics import INTELLIGENCE_PATTERNS
 
-State: TypeAlias = ServiceStarts | Cohort | Executions | Link | Session | Successors
+State: TypeAlias = ServiceStarts | Cohort | Executions | Proxied | Link | Session | Successors
 
 FALSE_POSITIVE = "false_positive"
 DISMISSED = "dismissed"

@@ -86,6 +86,28 @@ def told(figures: Figures, known: Known, now_us: int) -> tuple[Figures, Sequence
     return figures, derived
 
 
+def last_told(figures: Figures, known: Known) -> Sequence[Derived]:
+    """Return what a series that is dropped tells: the summary that is due some time, and that it has no baseline."""
+    if figures.cause is None:
+        return ()
+    summary = (
+        [] if figures.since_us is None else [_summary(figures, known, figures.cause, figures.since_us + SUMMARY_US)]
+    )
+    return [*summary, _no_baseline(known.subject, figures.cause)]
+
+
+def _no_baseline(subject: Subject, cause: Cause) -> Derived:
+    return Derived(
+        topic=INTELLIGENCE_BASELINES.name,
+        event_type=BASELINE,
+        key=subject.series,
+        payload={},
+        cause=cause,
+        subject=subject.series,
+        is_tombstone=True,
+    )
+
+
 def _baseline(known: Known, cause: Cause, at_us: int) -> Derived:
     execution = known.metrics.get(EXECUTION_TIME.name)
     snapshot = SeriesBaseline(

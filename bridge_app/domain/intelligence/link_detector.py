@@ -13,11 +13,13 @@ from bridge_app.domain.intelligence.seen import Seen
 from bridge_app.domain.intelligence.series import names
 from bridge_app.events.envelope import Cause, Derived
 from bridge_app.events.intelligence import SERVICE_COMMUNICATION, LinkObservation, Pattern, Recommendation
-from bridge_app.topics import HOOKS_TOOL_EXECUTION
+from bridge_app.topics import HOOKS_TOOL_EXECUTION, PROXY_REQUESTS
 
 TIMES = 100
 TOOLS = 20
-SOURCE_PARTITIONS = 8
+SOURCE_PARTITIONS = 16
+#: What tells of calls.
+SOURCES = (HOOKS_TOOL_EXECUTION.name, PROXY_REQUESTS.name)
 #: Calls after which the link is a pattern; then at 10, 20, 40 …
 FIRST_CALLS = 5
 THEN_FROM = 10
@@ -51,13 +53,11 @@ class LinkDetector(NamedTuple):
     ) -> tuple[Link, Sequence[Derived]]:
         """Count a call; publish when the number of calls has doubled."""
         state = known or Link(observation.source, observation.target, Seen(), cause.time_us, cause.time_us)
-        if state.seen.has(observation):
-            return state, ()
         time_ms = observation.time_ms
         tools = (*(tool for tool in state.tools if tool != observation.tool), observation.tool)
         state = msgspec.structs.replace(
             state,
-            seen=state.seen.with_(observation, SOURCE_PARTITIONS),
+            seen=state.seen.with_(observation, SOURCE_PARTITIONS, cause.time_us),
             last_us=max(state.last_us, cause.time_us),
             calls=state.calls + 1,
             failures=state.failures + observation.failed,
@@ -76,6 +76,11 @@ class LinkDetector(NamedTuple):
     def elapse(self, _subject: str, state: Link, _now_us: int) -> tuple[Link, Sequence[Derived]]:
         """Return the state as it is."""
         return state, ()
+
+    def drop(self, _subject: str, state: Link, _now_us: int) -> tuple[Link | None, Sequence[Derived]]:
+        """Return what remains when it was published: the number of its last revision."""
+        remains = Link(state.source, state.target, state.seen.emptied(), state.first_us, state.last_us, state.revision)
+        return (remains if state.revision else None), ()
 
 
 def is_milestone(count: int, first: int, then: int) -> bool:
@@ -109,7 +114,7 @@ def _report(environment: str, state: Link, confidence: float) -> Report:
             evidence=_evidence(state),
         ),
         method="link_count",
-        sources=(HOOKS_TOOL_EXECUTION.name,),
+        sources=tuple(name for name in SOURCES if state.seen.came_from(name)),
         window_start_us=state.first_us,
         window_end_us=state.last_us,
         sample_size=state.calls,

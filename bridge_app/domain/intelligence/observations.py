@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from bridge_app.domain.intelligence.execution_observations import observe_execution
 from bridge_app.domain.intelligence.keyed import cause_of, observed
 from bridge_app.domain.intelligence.lifecycle_observations import observe_lifecycle
+from bridge_app.domain.intelligence.proxied_observations import observe_proxied
 from bridge_app.events.envelope import Derived, Event
 
 
@@ -20,5 +21,5 @@ def observe(event: Event, environment: str) -> Sequence[Derived]:
         PoisonRecord: INVALID_PAYLOAD, when an event of services or tools has values of a wrong type.
     """
     cause = cause_of(event)
-    found = [*observe_lifecycle(event, environment), *observe_execution(event)]
+    found = [*observe_lifecycle(event, environment), *observe_execution(event), *observe_proxied(event)]
     return [observed(key, observation, cause) for key, observation in found]

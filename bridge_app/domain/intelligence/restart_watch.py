@@ -10,7 +10,7 @@ from bridge_app.domain.intelligence import episode as episodes
 from bridge_app.domain.intelligence.episode import Episode, Sighting
 from bridge_app.domain.intelligence.failure_report import RESTART_LOOP, failure_report, failure_shown
 from bridge_app.domain.intelligence.measures import succession
-from bridge_app.domain.intelligence.series import Subject
+from bridge_app.domain.intelligence.series import FORGOTTEN, Subject
 from bridge_app.events.envelope import Cause, Derived
 
 WINDOW_US = 600 * 1_000_000
@@ -65,8 +65,19 @@ class RestartWatcher(NamedTuple):
         due = self.due(watch)
         if due is None or due > now_us or watch.episode is None:
             return watch, ()
-        closed = episodes.closed(watch.episode, due)
-        event = failure_report(self.environment, subject, closed).resolved(SETTLED, closed.cause, time_us=due)
+        return self._close(subject, watch, watch.episode, SETTLED, due)
+
+    def drop(self, subject: Subject, watch: RestartWatch, now_us: int) -> Sequence[Derived]:
+        """Return what is published when the series is dropped: its loop ends."""
+        if watch.episode is None or not watch.episode.is_open:
+            return ()
+        return self._close(subject, watch, watch.episode, FORGOTTEN, now_us)[1]
+
+    def _close(
+        self, subject: Subject, watch: RestartWatch, episode: Episode, reason: str, at_us: int
+    ) -> tuple[RestartWatch, Sequence[Derived]]:
+        closed = episodes.closed(episode, at_us)
+        event = failure_report(self.environment, subject, closed).resolved(reason, closed.cause, time_us=at_us)
         return msgspec.structs.replace(watch, episode=closed), [event]
 
     def _found(

@@ -62,9 +62,7 @@ class SessionDetector(NamedTuple):
         self, _key: str, known: Session | None, observation: SessionObservation, cause: Cause
     ) -> tuple[Session, Sequence[Derived]]:
         """Note a tool; the step from the one before, when that was soon before, is an observation of that one."""
-        if known is not None and known.seen.has(observation):
-            return known, ()
-        seen = (known.seen if known else Seen()).with_(observation, SOURCE_PARTITIONS)
+        seen = (known.seen if known else Seen()).with_(observation, SOURCE_PARTITIONS, cause.time_us)
         if known is None:
             return Session(seen, observation.tool, cause.time_us), ()
         gap_us = cause.time_us - known.time_us
@@ -85,6 +83,10 @@ class SessionDetector(NamedTuple):
         """Forget a session that has been silent."""
         return (None if state.time_us + SESSION_US <= now_us else state), ()
 
+    def drop(self, _key: str, _state: Session, _now_us: int) -> tuple[None, Sequence[Derived]]:
+        """Forget the session."""
+        return None, ()
+
 
 class SequenceDetector(NamedTuple):
     """Counts the successors of one tool per key."""
@@ -97,8 +99,6 @@ class SequenceDetector(NamedTuple):
     ) -> tuple[Successors, Sequence[Derived]]:
         """Count a step; publish when the number of steps to that tool has doubled and it is the usual one."""
         state = known or Successors(Seen(), 0, {})
-        if state.seen.has(observation):
-            return state, ()
         name = observation.next_tool
         before = state.tools.get(name) or Successor(0, 0, cause.time_us, ())
         gaps = (*before.gaps_ms, observation.gap_ms)[-GAPS:]
@@ -111,7 +111,7 @@ class SequenceDetector(NamedTuple):
             derived = [self._report(tool, name, after, total, sure, cause).discovered(cause)]
         others = [(other, count) for other, count in state.tools.items() if other != name]
         tools = dict([*others[1 - SUCCESSORS :], (name, after)])
-        return Successors(state.seen.with_(observation, SOURCE_PARTITIONS), total, tools), derived
+        return Successors(state.seen.with_(observation, SOURCE_PARTITIONS, cause.time_us), total, tools), derived
 
     def due(self, _state: Successors) -> None:
         """Return None: time alone changes nothing."""
@@ -119,6 +119,11 @@ class SequenceDetector(NamedTuple):
     def elapse(self, _subject: str, state: Successors, _now_us: int) -> tuple[Successors, Sequence[Derived]]:
         """Return the state as it is."""
         return state, ()
+
+    def drop(self, _subject: str, state: Successors, _now_us: int) -> tuple[Successors | None, Sequence[Derived]]:
+        """Return what remains of the successors that were published: the number of the last revision of each."""
+        told = {name: Successor(0, one.revision, one.first_us, ()) for name, one in state.tools.items() if one.revision}
+        return (Successors(state.seen.emptied(), 0, told) if told else None), ()
 
     def _report(self, tool: str, successor: str, steps: Successor, total: int, sure: float, cause: Cause) -> Report:
         series = f"next|{tool}"

@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 from bridge_app.events.intelligence import LISTED
 
+#: Why a pattern is resolved when its series is dropped.
+FORGOTTEN = "forgotten"
+
 
 class Subject(NamedTuple):
     """A series: its key, the tools and services it is about, the key of its performance events, and where its

@@ -51,14 +51,7 @@ class StartDetector(NamedTuple):
         """Report a start, or fail the starts of an instance that did not last; the first start makes the state."""
         if state is None:
             return self._started(service, None, observation, cause) if observation.change == "started" else (None, ())
-        if state.seen.has(observation):
-            return state, ()
-        derived: list[Derived] = []
-        while (due := self.due(state)) is not None and due <= cause.time_us:
-            state, settled = self.elapse(service, state, due)
-            derived += settled
-        state, found = self._apply(service, state, observation, cause)
-        return state, [*derived, *found]
+        return self._apply(service, state, observation, cause)
 
     def due(self, state: ServiceStarts) -> int | None:
         """Return when the next start is to be confirmed, silence ends an episode, or there is something to tell."""
@@ -83,10 +76,23 @@ class StartDetector(NamedTuple):
             derived.append(confirmed)
         return state, derived
 
+    def drop(self, service: str, state: ServiceStarts, now_us: int) -> Applied:
+        """Confirm the starts, end the episodes and tell the last figures; what remains numbers the next start."""
+        subject = subject_of(service)
+        derived: list[Derived] = []
+        for start in state.pending:
+            state, confirmed = self._confirm(service, state, start)
+            derived.append(confirmed)
+        derived += self.watcher.drop(subject, state.watch, now_us)
+        derived += self.restarts.drop(subject, state.restarts, now_us)
+        derived += figures.last_told(state.figures, _known(service, state))
+        remains = ServiceStarts(state.seen.emptied(), state.first_us, state.last_us, state.revision, 0, (), ())
+        return remains, derived
+
     def _apply(self, service: str, state: ServiceStarts, observation: LifecycleObservation, cause: Cause) -> Applied:
         if observation.change == "started":
             return self._started(service, state, observation, cause)
-        state = msgspec.structs.replace(state, seen=state.seen.with_(observation, SOURCE_PARTITIONS))
+        state = msgspec.structs.replace(state, seen=state.seen.with_(observation, SOURCE_PARTITIONS, cause.time_us))
         if observation.change == "stopped" or observation.health in UNWELL:
             return self._ended(service, state, observation.instance_id, cause)
         return state, ()
@@ -98,7 +104,7 @@ class StartDetector(NamedTuple):
         start = pending_start(observation, cause, cause.time_us + self.confirm_us, median_ms(before.kept))
         watch, restarts, found = self._judge(service, before, start, cause)
         state = ServiceStarts(
-            seen=before.seen.with_(observation, SOURCE_PARTITIONS),
+            seen=before.seen.with_(observation, SOURCE_PARTITIONS, cause.time_us),
             first_us=before.first_us,
             last_us=max(before.last_us, cause.time_us),
             revision=before.revision + 1,
@@ -144,9 +150,12 @@ class StartDetector(NamedTuple):
 
 
 def _tell(service: str, state: ServiceStarts, now_us: int) -> Applied:
-    known = figures.Known(subject_of(service), state.watch.metrics, None, STARTUP_TIME.name)
-    after, told = figures.told(state.figures, known, now_us)
+    after, told = figures.told(state.figures, _known(service, state), now_us)
     return msgspec.structs.replace(state, figures=after), told
+
+
+def _known(service: str, state: ServiceStarts) -> figures.Known:
+    return figures.Known(subject_of(service), state.watch.metrics, None, STARTUP_TIME.name)
 
 
 def subject_of(service: str) -> Subject:

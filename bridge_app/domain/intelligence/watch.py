@@ -14,7 +14,7 @@ from bridge_app.domain.intelligence import episode as episodes
 from bridge_app.domain.intelligence.anomaly_report import anomaly_closed, anomaly_opened, anomaly_revised, sighting
 from bridge_app.domain.intelligence.episode import Episode
 from bridge_app.domain.intelligence.metric import Drift, Kind, Metric, Verdict, enter, judge, level_shift, settle
-from bridge_app.domain.intelligence.series import Subject
+from bridge_app.domain.intelligence.series import FORGOTTEN, Subject
 from bridge_app.domain.intelligence.trend_report import trend_found
 from bridge_app.events.envelope import Cause, Derived
 from bridge_app.events.intelligence import PERFORMANCE_ANOMALY
@@ -79,6 +79,12 @@ class Watcher(NamedTuple):
         if due is None or due > now_us or watch.episode is None:
             return watch, ()
         return self._close(subject, watch, watch.episode, IDLE, due)
+
+    def drop(self, subject: Subject, watch: Watch, now_us: int) -> Sequence[Derived]:
+        """Return what is published when the series is dropped: its anomaly ends."""
+        if watch.episode is None or not watch.episode.is_open:
+            return ()
+        return self._close(subject, watch, watch.episode, FORGOTTEN, now_us)[1]
 
     def _spike(
         self, subject: Subject, watch: Watch, flagged: Sequence[Verdict], cause: Cause

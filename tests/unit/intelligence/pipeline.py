@@ -88,6 +88,38 @@ def execution(
     )
 
 
+def proxied(
+    tool: str,
+    target: str,
+    time_ms: float | None = None,
+    *,
+    n: int = 0,
+    time_us: int = START_US,
+    failed: bool = False,
+    source: str | None = None,
+    payload: dict[str, Any] | None = None,
+) -> Event:
+    """Return the event of a proxied call; `n` makes its id, and its offset on partition 0; `payload` replaces parts."""
+    body: dict[str, Any] = {
+        "request_info": {"source_service": source, "target_service": target, "tool_name": tool},
+        "routing_decision": {"selected_instance": f"{target}-1"},
+        "caching_info": {"cache_hit": False},
+        "outcome": {"execution_time_ms": time_ms, "attempts": 1},
+        **(payload or {}),
+    }
+    return Event(
+        event_id=str(uuid5(UUID(int=2), str(n))),
+        event_type="proxy.request.failed" if failed else "proxy.request.routed",
+        time_us=time_us,
+        correlation_id=f"correlation-{n}",
+        trace_id="1" * 32,
+        partition_key=target,
+        environment=ENVIRONMENT,
+        payload=body,
+        position=Position("proxy.requests", 0, n, time_us // 1000),
+    )
+
+
 def through_kafka(derived: Derived) -> Event:
     """Return the event as its consumer reads it: nothing but JSON has survived."""
     event = derive(derived, IDENTITY)
@@ -96,7 +128,7 @@ def through_kafka(derived: Derived) -> Event:
 
 class Pipeline:
     """An environment with a clock of its own; `published` holds all events of both topics, in order, but what series
-    tell of themselves from time to time: that is in `told`.
+    tell of themselves from time to time: that is in `told`, and the keys of baselines that are no more in `buried`.
     """
 
     def __init__(self, **config: Any) -> None:
@@ -104,6 +136,7 @@ class Pipeline:
         self.states: dict[str, SeriesState] = {}
         self.published: list[Event] = []
         self.told: list[Event] = []
+        self.buried: list[str] = []
         self.observed: list[tuple[str, Event]] = []
         self.now_us = START_US
         self._numbers = count()
@@ -120,6 +153,10 @@ class Pipeline:
     def execute(self, tool: str, time_ms: float | None = None, **fields: Any) -> list[Event]:
         """Report an execution at the pipeline's time; return what is published for it."""
         return self.take(execution(tool, time_ms, n=next(self._numbers), **{"time_us": self.now_us, **fields}))
+
+    def call(self, tool: str, target: str, time_ms: float | None = None, **fields: Any) -> list[Event]:
+        """Report a proxied call at the pipeline's time; return what is published for it."""
+        return self.take(proxied(tool, target, time_ms, n=next(self._numbers), **{"time_us": self.now_us, **fields}))
 
     def take(self, event: Event) -> list[Event]:
         """Run one event through both stages."""
@@ -154,10 +191,15 @@ class Pipeline:
         for key in sorted(self.states):
             while (due := self.detectors.due(self.states[key])) is not None and due <= self.now_us:
                 state, derived = self.detectors.elapse(key, self.states[key], self.now_us)
-                assert state is not None
-                assert self.detectors.due(state) != due, "the deadline must move on"
+                assert state is None or self.detectors.due(state) != due, "the deadline must move on"
                 found += self._keep(key, state, derived)
+                if state is None:
+                    break
         return found
+
+    def drop(self, key: str) -> list[Event]:
+        """Drop a series at the pipeline's time, as the runtime does with one that is too many."""
+        return self._keep(key, *self.detectors.drop(key, self.states[key], self.now_us))
 
     def patterns(self, pattern_type: str) -> list[dict[str, Any]]:
         """Return what was published about patterns of a type: the `pattern_info` of each event."""
@@ -165,7 +207,9 @@ class Pipeline:
         return [info for info in infos if info["pattern_type"] == pattern_type]
 
     def _keep(self, key: str, state: SeriesState | None, derived: Sequence[Derived]) -> list[Event]:
-        if state is not None:
+        if state is None:
+            self.states.pop(key, None)
+        else:
             self.states[key] = _decoder.decode(_encoder.encode(state))
         events: list[Event] = []
         for one in derived:
@@ -173,7 +217,9 @@ class Pipeline:
                 events += self._observe(one)
                 continue
             event = through_kafka(one)
-            if one.event_type in (BASELINE, SUMMARY):
+            if one.is_tombstone:
+                self.buried.append(one.key)
+            elif one.event_type in (BASELINE, SUMMARY):
                 self.told.append(event)
             else:
                 events.append(event)

@@ -1,6 +1,7 @@
 """When calls fail more often than before (intelligence §3.3, Acceptance 13)."""
 
 from collections.abc import Iterable
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -79,3 +80,19 @@ def test_counts_are_bounded(outcomes: list[bool], frozen: bool) -> None:
         state = take(state, failed, frozen=frozen)
     assert len(state.recent) <= 20
     assert 0 <= state.base_failures <= state.base <= 1000
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.2])
+def test_calls_that_fail_as_often_as_ever_are_quiet(share: float) -> None:
+    """As for values (Acceptance 22): fewer than 0.5 episodes per 1000 outcomes."""
+    source, series, length, episodes = Random(2022), 150, 1000, 0
+    for _ in range(series):
+        outcomes, is_open = Outcomes(), False
+        for _ in range(length):
+            failed = source.random() < share
+            outcomes = take(outcomes, failed, frozen=is_open)
+            if is_open:
+                is_open = not is_over(outcomes)
+            elif failed and alarm(outcomes, THRESHOLD):
+                is_open, episodes = True, episodes + 1
+    assert episodes < 0.5 * series * length / 1000

@@ -22,7 +22,7 @@ def seen_of(*observations: CohortObservation) -> Seen:
     seen = Seen()
     for one in observations:
         assert not seen.has(one)
-        seen = seen.with_(one, PARTITIONS)
+        seen = seen.with_(one, PARTITIONS, 0)
     return seen
 
 
@@ -39,7 +39,7 @@ def test_parts_of_two_ids_are_no_id() -> None:
     between = UUID(bytes=one.bytes[5:] + two.bytes[:5])
     seen = seen_of(observation(one), observation(two))
     assert not seen.has(observation(between))
-    assert seen.with_(observation(between), PARTITIONS).has(observation(between))
+    assert seen.with_(observation(between), PARTITIONS, 0).has(observation(between))
 
 
 @pytest.mark.parametrize(("offset", "known"), [(4, True), (5, True), (6, False)])

@@ -18,8 +18,9 @@ from bridge_app.events.envelope import Cause, Derived, Identity
 from bridge_app.events.record import Record
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.runtime.batches import new_batch
+from bridge_app.runtime.bounds import Bound
 from bridge_app.runtime.rows import WATERMARK_KEY
-from bridge_app.runtime.step_agent import StepAgent
+from bridge_app.runtime.step_agent import StepAgent, Timers
 from bridge_app.settings import Settings
 
 GENERATION = 7
@@ -42,16 +43,22 @@ class Input(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
+def tick(offset: int) -> Input:
+    """Return a record that lets the limits act."""
+    return Input(offset, b"tick", orjson.dumps(["tick", 0]))
+
+
 def put(offset: int, key: str, number: int = 1) -> Input:
     """Return a record that adds a number to its key; a negative one forgets the key."""
     return Input(offset, key.encode(), orjson.dumps([f"event-{offset}", number]))
 
 
 class Count(msgspec.Struct, array_like=True):
-    """What is kept per key."""
+    """What is kept per key; `last` is the number of the record that changed it."""
 
     events: int
     total: int
+    last: int = 0
 
 
 class Batch:
@@ -121,9 +128,12 @@ class HeldBroker:
 
 
 class Rig:
-    """A worker that was never started, with one agent that counts and derives one event of each."""
+    """A worker that was never started, with one agent that counts and derives one event of each.
 
-    def __init__(self, folder: Path) -> None:
+    With a limit it keeps so many keys. Of one that leaves the sum remains, and so many sums are kept besides.
+    """
+
+    def __init__(self, folder: Path, limit: int | None = None) -> None:
         settings = Settings.from_environ({"KAFKA_CONSUMER_GROUP": "rig", "BRIDGE_DATA_DIR": str(folder)})
         self.derives = True
         self.broker = HeldBroker()
@@ -132,7 +142,13 @@ class Rig:
         self.app.batch_producer._producer = cast(Any, self.broker)
         self.table = self.app.state_table("counts", state_type=Count, sources=[SOURCE], help="events and their sum")
         self.agent = StepAgent(
-            self.app, name="count", topics=[SOURCE], decode=_decode, step=self._step, table=self.table
+            self.app,
+            name="count",
+            topics=[SOURCE],
+            decode=_decode,
+            step=self._step,
+            table=self.table,
+            timers=None if limit is None else Timers(_tick, lambda _state: None, _never, _bounds(limit)),
         )
         self.changelog = self.table.changelog_topic_name
 
@@ -167,6 +183,7 @@ class Rig:
         """Read everything from RocksDB again, as after a restart."""
         self.table._watermarks.clear()
         self.table._graves.clear()
+        self.agent._index.clear()
 
     def state(self, key: str) -> tuple[int, int] | None:
         """Return (events, total) of a key in RocksDB."""
@@ -176,10 +193,35 @@ class Rig:
     def _step(self, key: str, state: Count | None, event: tuple[str, int]) -> Outcome[Count]:
         event_id, number = event
         before = state or Count(0, 0)
-        after = None if number < 0 else Count(before.events + 1, before.total + number)
-        cause = Cause(event_id, 0, "c", "0" * 32)
-        derived = [Derived(topic=DERIVED, event_type="rig.counted", key=key, payload={}, cause=cause)]
+        last = int(event_id.removeprefix("event-"))
+        after = None if number < 0 else Count(before.events + 1, before.total + number, last)
+        derived = [_derived("rig.counted", key, after, event_id)]
         return Outcome(after, derived if self.derives else [])
+
+
+def _derived(kind: str, key: str, state: Count | None, event_id: str) -> Derived:
+    cause = Cause(event_id, 0, "c", "0" * 32)
+    payload = {} if state is None else {"events": state.events, "total": state.total}
+    return Derived(topic=DERIVED, event_type=kind, key=key, payload=payload, cause=cause)
+
+
+def _tick(event: tuple[str, int]) -> int | None:
+    return 0 if event[0] == "tick" else None
+
+
+def _never(_key: str, state: Count, _now: int) -> Outcome[Count]:
+    raise AssertionError(f"{state} has no deadline")
+
+
+def _bounds(limit: int) -> tuple[Bound[Count], ...]:
+    def leave(key: str, state: Count, _now: int) -> Outcome[Count]:
+        left = _derived("rig.left", key, state, f"event-{state.last}")
+        return Outcome(Count(0, state.total, state.last), [left])
+
+    return (
+        Bound(limit, lambda state: state.last if state.events else None, leave),
+        Bound(limit, lambda state: None if state.events else state.last, lambda _key, _state, _now: Outcome(None)),
+    )
 
 
 def _decode(record: Record) -> tuple[str, int]:
