@@ -36,6 +36,7 @@ from bridge_app.runtime.due import DueIndex
 from bridge_app.runtime.lanes import Lanes
 from bridge_app.runtime.producer import Send
 from bridge_app.runtime.rows import RESERVED_PREFIX, Row
+from bridge_app.runtime.slices import SLICE_SECONDS
 from bridge_app.runtime.state_table import StateTable
 
 if TYPE_CHECKING:
@@ -116,24 +117,42 @@ class StepAgent(Generic[S, E]):
         def allowed() -> None:
             self.app.fence.check(message.generation)
 
-        monotonic, counts, meter = self.app.clock.monotonic, self.counts, self._meter
-        started, applied, skipped = monotonic(), counts.applied, counts.skipped
+        monotonic, meter = self.app.clock.monotonic, self._meter
+        started = monotonic()
         work = _Work(self, message)
-        stopped_at = next((record.offset for record in records if not work.take(record)), None)
-        work.count_good()
-        applied, skipped = counts.applied - applied, counts.skipped - skipped
-        self._decided(monotonic() - started)
+        stopped_at = await self._decide(work, records)
         if work.outgoing:
             await self.app.batch_producer.produce_keyed(work.outgoing, allowed=allowed, retried=meter.retried)
         if self.table is not None and (work.rows or work.outgoing):
             last = records[-1].offset if stopped_at is None else stopped_at - 1
             await self.table.write(message, work.rows, last, allowed=allowed, retried=meter.retried)
-        counts.derived += len(work.outgoing)
-        meter.events(applied, skipped)
+        self.counts.derived += len(work.outgoing)
+        meter.events(work.applied, work.skipped)
         meter.dead_lettered(work.letters)
         meter.batch(len(records), monotonic() - started)
         if stopped_at is not None:
             self._tell_of_stop(message.topic)
+        return stopped_at
+
+    async def _decide(self, work: "_Work[S, E]", records: list[Record]) -> int | None:
+        """Do points 1 to 3, in slices; return the offset at which the topic stops, None when it does not.
+
+        Partitions are about to be given away when the lanes are closed: the step is waited for then.
+        """
+        monotonic, slices = self.app.clock.monotonic, self.app.slices
+        await slices.turn()
+        began, spent, stopped_at = monotonic(), 0.0, None
+        for record in records:
+            if not work.take(record):
+                stopped_at = record.offset
+                break
+            taken = monotonic() - began
+            if taken >= SLICE_SECONDS and self._lanes.is_open:
+                spent += taken
+                await slices.turn()
+                began = monotonic()
+        work.finish()
+        self._decided(spent + monotonic() - began)
         return stopped_at
 
     def _tell_of_stop(self, topic: str) -> None:
@@ -175,6 +194,7 @@ class _Work(Generic[S, E]):
         self._partition = message.partition
         self._good = 0
         self._read: dict[bytes, Row[S]] = {}
+        self.applied = self.skipped = 0
         self.rows: dict[bytes, Row[S]] = {}
         self.outgoing: list[tuple[str, Send]] = []
         self.letters: list[str] = []
@@ -191,7 +211,7 @@ class _Work(Generic[S, E]):
         """
         agent = self._agent
         if record.offset <= self._applied:
-            agent.counts.skipped += 1
+            self.skipped += 1
             return True
         try:
             event = agent.decode(record)
@@ -208,8 +228,14 @@ class _Work(Generic[S, E]):
         self._good += 1
         return True
 
-    def count_good(self) -> None:
-        """Hand the guard what was handled since the last bad record: once per step, not per event."""
+    def finish(self) -> None:
+        """Add what was done to the counts of the agent: once per step, not per event."""
+        self._count_good()
+        self._agent.counts.applied += self.applied
+        self._agent.counts.skipped += self.skipped
+
+    def _count_good(self) -> None:
+        """Hand the guard what was handled since the last bad record."""
         if self._good:
             self._agent.app.guard.good(self._agent.name, self._topic, self._good)
             self._good = 0
@@ -218,16 +244,16 @@ class _Work(Generic[S, E]):
         key = record.key
         if self._agent.table is None:
             self._send(self._agent.step((key or b"").decode(errors="replace"), None, event).derived)
-            self._agent.counts.applied += 1
+            self.applied += 1
             return
         if not key or key.startswith(RESERVED_PREFIX):
             raise PoisonRecord("INVALID_PAYLOAD", "the record has no usable key", {"path": "key"})
         row = self._row(key)
         if record.offset <= row.watermarks.get(self._topic, -1):
-            self._agent.counts.skipped += 1
+            self.skipped += 1
             return
         self._keep(key, row, self._agent.step(_text(key), row.state, event), record.offset)
-        self._agent.counts.applied += 1
+        self.applied += 1
 
     def _tick(self, now: int, offset: int) -> None:
         assert self._due is not None
@@ -275,7 +301,7 @@ class _Work(Generic[S, E]):
     def _set_aside(self, record: Record, error: PoisonRecord, *, with_letter: bool) -> bool:
         """Count a bad record, and dead-letter it if asked to; return False when its topic stops here instead."""
         agent = self._agent
-        self.count_good()
+        self._count_good()
         if agent.app.guard.bad(agent.name, self._topic, str(error)):
             return False
         agent.counts.poison += 1
