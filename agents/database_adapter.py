@@ -35,6 +35,7 @@ from bridge_app.events.envelope import Identity
 from bridge_app.events.record import Record
 from bridge_app.metrics import Metrics
 from bridge_app.runtime.losses import Lost
+from bridge_app.runtime.slices import Slices
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -71,6 +72,7 @@ class DatabaseAdapter(Service):
         *,
         metrics: Metrics | None = None,
         alarms: AlarmSink | None = None,
+        slices: Slices | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -101,6 +103,7 @@ class DatabaseAdapter(Service):
             finish=self._finish,
             assigned=self._metrics.rebalances.inc,
             lost=self._records_lost,
+            slices=slices,
             beacon=self.beacon,
         )
         self._sender = DeadLetterSender(settings, self._source.partitions_of, self._tally.retried)

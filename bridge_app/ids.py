@@ -1,5 +1,6 @@
 """Name-based identifiers: the same cause gives the same id on every worker and in every replay (conventions §3)."""
 
+import os
 import re
 from hashlib import sha1
 from uuid import UUID
@@ -15,10 +16,19 @@ def name_based(*parts: object) -> str:
     The same as `uuid.uuid5` in a third of its time: every event takes several.
     """
     name = "|".join(map(str, parts)).encode()
-    digest = bytearray(sha1(_NAMESPACE_BYTES + name, usedforsecurity=False).digest()[:16])
-    digest[6] = digest[6] & 0x0F | 0x50
-    digest[8] = digest[8] & 0x3F | 0x80
-    text = digest.hex()
+    return _uuid_text(sha1(_NAMESPACE_BYTES + name, usedforsecurity=False).digest()[:16], version=0x50)
+
+
+def random() -> str:
+    """Return a new UUIDv4 (RFC 9562); the same as `str(uuid.uuid4())` in half its time: every request takes several."""
+    return _uuid_text(os.urandom(16), version=0x40)
+
+
+def _uuid_text(octets: bytes, version: int) -> str:
+    marked = bytearray(octets)
+    marked[6] = marked[6] & 0x0F | version
+    marked[8] = marked[8] & 0x3F | 0x80
+    text = marked.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 

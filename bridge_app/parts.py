@@ -55,7 +55,13 @@ class Parts:
         )
         self.consul = ConsulRegistration(settings, self.breakers["consul"])
         self.adapter = DatabaseAdapter(
-            settings, app.identity, self.postgres, clock, metrics=app.metrics, alarms=self.alarms
+            settings,
+            app.identity,
+            self.postgres,
+            clock,
+            metrics=app.metrics,
+            alarms=self.alarms,
+            slices=app.slices,
         )
         self.adapter.lost = app.report_lost
         self.reads = GuardedReads(self.postgres, self.breakers["postgres"], app.metrics, clock)

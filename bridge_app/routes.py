@@ -1,9 +1,8 @@
 """Every HTTP route of a worker, over its parts; each module of `web` registers those of its domain."""
 
-import uuid
 from typing import cast
 
-from bridge_app import topics
+from bridge_app import ids, topics
 from bridge_app.domain.hooks.reading import TOPICS as HOOK_TOPICS
 from bridge_app.domain.intelligence.immediate import analyse
 from bridge_app.effects.dead_letters import DeadLetters
@@ -45,7 +44,7 @@ def register_routes(parts: Parts) -> None:
         app.settings,
         answers=answers,
         clock=clock,
-        new_uuid=_new_uuid,
+        new_uuid=ids.random,
         stopping=lambda: app.stopping,
         halt=app.halt,
         outermost=[create_meter(app.metrics, clock.monotonic)],
@@ -101,7 +100,7 @@ def _receiver(parts: Parts, answers: Answers) -> hooks.HookReceiver:
         analyse=lambda event: analyse(event, parts.views),
         identity=app.identity,
         clock=clock,
-        new_uuid=_new_uuid,
+        new_uuid=ids.random,
         idempotency=Idempotency(
             kept=parts.answers.kept,
             catch_up=catch_up,
@@ -112,7 +111,3 @@ def _receiver(parts: Parts, answers: Answers) -> hooks.HookReceiver:
         ),
         turns=Turns(app.settings.hook_workers * HOOKS_PER_WORKER),
     )
-
-
-def _new_uuid() -> str:
-    return str(uuid.uuid4())

@@ -8,6 +8,7 @@ holds, and what comes now queues up behind. So per key nothing overtakes, whoeve
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from typing import Any
 
 import structlog
@@ -93,6 +94,8 @@ class Publisher(Service):
         self._gate = asyncio.Lock()
         self._last_window: asyncio.Future[None] | None = None
         self._flights: dict[Flight, None] = {}
+        self._published = cache(metrics.published.labels)
+        self._publish_duration = cache(metrics.publish_duration.labels)
         self._unanswered = 0
         self._background: list[asyncio.Future[None]] = []
         metrics.outbox_pending.set_function(lambda: outbox.pending)
@@ -118,8 +121,8 @@ class Publisher(Service):
         started = self._clock.monotonic()
         is_published = await self._publish(records, is_extra=is_extra)
         for topic, number in Counter(topic for topic, _ in events).items() if is_published else ():
-            self._metrics.published.labels(topic).inc(number)
-            self._metrics.publish_duration.labels(topic).observe(self._clock.monotonic() - started)
+            self._published(topic).inc(number)
+            self._publish_duration(topic).observe(self._clock.monotonic() - started)
         return is_published
 
     async def probe(self) -> None:

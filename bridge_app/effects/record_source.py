@@ -4,7 +4,6 @@ The next batch is fetched while one is written. Offsets are committed by hand on
 delivered again: after a crash, after a rebalance, after a restart of the consumer.
 """
 
-import asyncio
 import re
 import time
 from collections import Counter
@@ -25,6 +24,7 @@ from bridge_app.events.record import Record
 from bridge_app.kafka_clients import client_options, started
 from bridge_app.runtime.losses import Lost, lost_before
 from bridge_app.runtime.pacing import pace
+from bridge_app.runtime.slices import Slices
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -37,8 +37,8 @@ PATIENCE_SECONDS = 5.0
 POLL_MS = 500
 #: Records gather at the broker for the linger, between two fetches; what one brought is read within this time.
 GATHER_SECONDS = 0.002
-#: Records read without a break for others: some milliseconds.
-CHUNK = 200
+#: Records read without a break for others: about a slice.
+CHUNK = 50
 #: A topic that is created later is found within twice this time.
 METADATA_MS = 4000
 SESSION_MS = 15_000
@@ -54,7 +54,8 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
 
     `read` is called for each record as it is fetched. `finish` is awaited before partitions are given away: it must
     end what is being written, in bounded time. It may still commit. `lost` is called with what the topics dropped
-    before it was read, `assigned` whenever partitions have come.
+    before it was read, `assigned` whenever partitions have come. Records are read in turn with the other users of
+    `slices`.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
         finish: Callable[[], Awaitable[None]],
         lost: Callable[[Lost], None],
         assigned: Callable[[], None] = lambda: None,
+        slices: Slices | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -75,6 +77,7 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
         self._finish = finish
         self._lost = lost
         self._on_assigned = assigned
+        self._slices = slices or Slices()
         self._next: dict[TP, int] = {}
         self._consumer: AIOKafkaConsumer | None = None
         self._stopped_topics: set[str] = set()
@@ -237,7 +240,7 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
             for tp, records in fetched.items():
                 self._mind_gap(consumer, TP(*tp), records)
                 self._intake.add(map(self._read_record, records))
-            await asyncio.sleep(0)  # getmany does not yield while there is something to be had
+            await self._slices.turn()  # getmany does not yield while there is something to be had
 
     async def _look_for_losses(self, assigned: list[TopicPartition]) -> None:
         """Report what the topics have dropped between what was committed and their start."""

@@ -14,6 +14,8 @@ from bridge_app.events.envelope import Outgoing
 #: As long as a broker may take, after a restart, from its first answer until its partitions have leaders again. Nobody
 #: waits for a window; one whose connection is in doubt is interrupted.
 WINDOW_SECONDS = 20.0
+#: How long the broker may take to say which topics it has.
+ASK_SECONDS = 4.0
 
 
 class WindowSender:
@@ -56,7 +58,7 @@ class WindowSender:
         there: set[str] = set()
         for index, record in enumerate(records):
             if record.topic not in there:
-                async with asyncio.timeout(CONNECT_SECONDS):
+                async with asyncio.timeout(ASK_SECONDS):
                     if not await self._link.has_topic(record.topic):
                         return index
                 there.add(record.topic)

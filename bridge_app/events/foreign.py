@@ -20,8 +20,11 @@ _ENVELOPE = frozenset({
     "correlation_id", "causation_id", "trace_id", "environment", "partition_key", "payload", "metadata",
 })
 # fmt: on
+_SOURCE = frozenset({"source", "source_service", "source_version", "source_instance"})
 _CLOUD_EVENT = frozenset({"id", "type", "time", "data", "specversion", "datacontenttype", "dataschema"})
 
+#: The types of JSON's numbers; true and false are none.
+_NUMBERS = (int, float)
 #: A number is in seconds below it and in milliseconds from it on.
 _FIRST_MILLISECONDS = 1e11
 _END_OF_TIME_US = 253_402_300_800_000_000
@@ -132,7 +135,7 @@ def _time_us(given: Any, position: Position, metadata: dict[str, Any]) -> int:
             time_us = parse_us(given)
         except ValueError:
             time_us = None
-    elif _is_number(given):
+    elif type(given) in _NUMBERS:
         time_us = round(given * (1e3 if abs(given) >= _FIRST_MILLISECONDS else 1e6))
     if time_us is not None and 0 <= time_us < _END_OF_TIME_US:
         return time_us
@@ -147,6 +150,8 @@ def _trace_id(given: Any, headers: Mapping[str, str], event_id: str) -> str:
 
 
 def _source(fields: Mapping[str, Any]) -> dict[str, Any]:
+    if fields.keys().isdisjoint(_SOURCE):
+        return {}
     source = fields.get("source")
     if isinstance(source, dict):
         return source
@@ -160,10 +165,8 @@ def _source(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(item: Any) -> str | None:
     """Return text as it is and a number as its text; None for anything else and for the empty text."""
-    if isinstance(item, str):
+    if item is None:
+        return None
+    if type(item) is str:
         return item or None
-    return str(item) if _is_number(item) else None
-
-
-def _is_number(item: Any) -> bool:
-    return isinstance(item, int | float) and not isinstance(item, bool)
+    return str(item) if type(item) in _NUMBERS else None

@@ -6,6 +6,7 @@ Read in this order:
     books       what was delivered, what is done, what may be committed: one deque per partition
     consumer    hands out batches, keeps the books, gives partitions away in order
     lanes       one task per partition number; what is queued for it is one step
+    slices      background work shares the loop with requests
     step_agent  the order inside a step, numbered: the heart
     state_table bulk reads and writes; the changelog is acknowledged before RocksDB is written
     rows        how a value carries the watermarks of what was applied to it

@@ -34,6 +34,7 @@ from bridge_app.runtime.process import BridgeWorker, end
 from bridge_app.runtime.producer import BatchProducer
 from bridge_app.runtime.rebalances import RebalanceSensor
 from bridge_app.runtime.recovery import ParkedTableManager
+from bridge_app.runtime.slices import Slices
 from bridge_app.runtime.state_table import StateTable
 from bridge_app.runtime.watchdog import Watched
 from bridge_app.settings import Settings
@@ -75,6 +76,8 @@ class BridgeApp(faust.App):
         self.inner_services: list[ServiceT] = []
         self.step_agents: list[Any] = []
         self.lanes: list[Lanes] = []
+        #: What the background work of this worker takes turns by.
+        self.slices = Slices()
         #: Consumer groups whose commits the watchdog minds.
         self.watched: list[Watched] = [Watched(settings.app_id, self._moving)]
         self.batch_topics: set[str] = set()

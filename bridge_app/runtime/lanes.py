@@ -57,6 +57,11 @@ class Lanes:
         async for event in stream.noack().events():
             self._add(event)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether batches are taken; while they are not, partitions are being given away."""
+        return self._generation is not None
+
     def open(self, generation_id: int) -> None:
         """Take batches of this generation from now on."""
         self._generation = generation_id

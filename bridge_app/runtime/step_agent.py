@@ -37,6 +37,7 @@ from bridge_app.runtime.bounds import Bound, PartitionIndex
 from bridge_app.runtime.lanes import Lanes
 from bridge_app.runtime.producer import Send
 from bridge_app.runtime.rows import RESERVED_PREFIX, Row
+from bridge_app.runtime.slices import SLICE_SECONDS
 from bridge_app.runtime.state_table import StateTable
 
 if TYPE_CHECKING:
@@ -131,22 +132,47 @@ class StepAgent(Generic[S, E]):
         def allowed() -> None:
             self.app.fence.check(message.generation)
 
-        monotonic, counts, meter = self.app.clock.monotonic, self.counts, self._meter
-        started, applied, skipped = monotonic(), counts.applied, counts.skipped
+        monotonic, meter = self.app.clock.monotonic, self._meter
+        started = monotonic()
         work = _Work(self, message)
-        taken, stopped_at = work.take_all(records)
-        work.count_good()
-        applied, skipped = counts.applied - applied, counts.skipped - skipped
-        self._decided(monotonic() - started)
+        taken, stopped_at = await self._decide(work, records)
         if work.outgoing:
             await self.app.batch_producer.produce_keyed(work.outgoing, allowed=allowed, retried=meter.retried)
         if self.table is not None and (work.rows or work.outgoing):
             last = records[taken - 1].offset if stopped_at is None else stopped_at - 1
             await self.table.write(message, work.rows, last, allowed=allowed, retried=meter.retried)
-        counts.derived += len(work.outgoing)
-        meter.events(applied, skipped)
+        self.counts.derived += len(work.outgoing)
+        meter.events(work.applied, work.skipped)
         meter.dead_lettered(work.letters)
         meter.batch(taken, monotonic() - started)
+        return taken, stopped_at
+
+    async def _decide(self, work: "_Work[S, E]", records: list[Record]) -> tuple[int, int | None]:
+        """Do points 1 to 3, in slices, up to a record that ends the step.
+
+        Partitions are about to be given away when the lanes are closed: the step is waited for then.
+
+        Returns:
+            How many records were taken, and the offset at which the topic stops, if it does.
+        """
+        monotonic, slices = self.app.clock.monotonic, self.app.slices
+        await slices.turn()
+        began, spent = monotonic(), 0.0
+        taken, stopped_at = len(records), None
+        for number, record in enumerate(records):
+            if not work.take(record):
+                taken, stopped_at = number, record.offset
+                break
+            if work.is_over:
+                taken = number + 1
+                break
+            passed = monotonic() - began
+            if passed >= SLICE_SECONDS and self._lanes.is_open:
+                spent += passed
+                await slices.turn()
+                began = monotonic()
+        work.finish()
+        self._decided(spent + monotonic() - began)
         return taken, stopped_at
 
     def _tell_of_stop(self, topic: str) -> None:
@@ -195,6 +221,7 @@ class _Work(Generic[S, E]):
         self._partition = message.partition
         self._good = 0
         self._read: dict[bytes, Row[S]] = {}
+        self.applied = self.skipped = 0
         self.rows: dict[bytes, Row[S]] = {}
         self.outgoing: list[tuple[str, Send]] = []
         self.letters: list[str] = []
@@ -202,20 +229,7 @@ class _Work(Generic[S, E]):
         table = agent.table
         self._applied = -1 if table is None else table.watermarks(message.partition).get(message.topic, -1)
         self._index = agent.index(message) if agent.timers else None
-        self._is_over = False
-
-    def take_all(self, records: Sequence[Record]) -> tuple[int, int | None]:
-        """Take the records up to one that ends the step.
-
-        Returns:
-            How many were taken, and the offset at which the topic stops, if it does.
-        """
-        for number, record in enumerate(records):
-            if not self.take(record):
-                return number, record.offset
-            if self._is_over:
-                return number + 1, None
-        return len(records), None
+        self.is_over = False
 
     def take(self, record: Record) -> bool:
         """Decode one record and apply it, unless it was applied before.
@@ -225,7 +239,7 @@ class _Work(Generic[S, E]):
         """
         agent = self._agent
         if record.offset <= self._applied:
-            agent.counts.skipped += 1
+            self.skipped += 1
             return True
         try:
             event = agent.decode(record)
@@ -242,8 +256,14 @@ class _Work(Generic[S, E]):
         self._good += 1
         return True
 
-    def count_good(self) -> None:
-        """Hand the guard what was handled since the last bad record: once per step, not per event."""
+    def finish(self) -> None:
+        """Add what was done to the counts of the agent: once per step, not per event."""
+        self._count_good()
+        self._agent.counts.applied += self.applied
+        self._agent.counts.skipped += self.skipped
+
+    def _count_good(self) -> None:
+        """Hand the guard what was handled since the last bad record."""
         if self._good:
             self._agent.app.guard.good(self._agent.name, self._topic, self._good)
             self._good = 0
@@ -252,16 +272,16 @@ class _Work(Generic[S, E]):
         key = record.key
         if self._agent.table is None:
             self._send(self._agent.step((key or b"").decode(errors="replace"), None, event).derived)
-            self._agent.counts.applied += 1
+            self.applied += 1
             return
         if not key or key.startswith(RESERVED_PREFIX):
             raise PoisonRecord("INVALID_PAYLOAD", "the record has no usable key", {"path": "key"})
         row = self._row(key)
         if record.offset <= row.watermarks.get(self._topic, -1):
-            self._agent.counts.skipped += 1
+            self.skipped += 1
             return
         self._keep(key, row, self._agent.step(_text(key), row.state, event), record.offset)
-        self._agent.counts.applied += 1
+        self.applied += 1
 
     def _tick(self, now: int, offset: int) -> None:
         assert self._index is not None
@@ -292,7 +312,7 @@ class _Work(Generic[S, E]):
             if outcome.state is not None and bound.updated_us(outcome.state) is not None:
                 raise RuntimeError(f"{self._agent.name}: {key!r} was dropped and still counts")
             self._keep(key, row, outcome, offset)
-            self._is_over = True
+            self.is_over = True
 
     def _row(self, key: bytes) -> Row[S]:
         row = self._read.get(key)
@@ -323,7 +343,7 @@ class _Work(Generic[S, E]):
     def _set_aside(self, record: Record, error: PoisonRecord, *, with_letter: bool) -> bool:
         """Count a bad record, and dead-letter it if asked to; return False when its topic stops here instead."""
         agent = self._agent
-        self.count_good()
+        self._count_good()
         if agent.app.guard.bad(agent.name, self._topic, str(error)):
             return False
         agent.counts.poison += 1

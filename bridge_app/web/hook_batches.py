@@ -68,7 +68,8 @@ class BatchReceiver:
         """Return for each item its event, or what is wrong with it; one without a correlation id gets its own."""
         outcomes: list[Taken | ValidationError] = []
         for index, item in enumerate(items):
-            arrival = self._desk.arrival(context, index, self._desk.new_uuid())
+            own = self._desk.new_uuid() if _given(item, context) is None else None
+            arrival = self._desk.arrival(context, index, own)
             try:
                 outcomes.append(accept_any(item, arrival))
             except ValidationError as error:

@@ -49,7 +49,8 @@ class Turns:
             ServiceUnavailable: none came in time.
         """
         try:
-            async with asyncio.timeout(self._wait_seconds):
+            # Where one is free nobody waits: no timer is needed.
+            async with asyncio.timeout(self._wait_seconds if self._free.locked() else None):
                 await self._free.acquire()
         except TimeoutError as error:
             raise ServiceUnavailable(

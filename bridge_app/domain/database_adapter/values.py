@@ -20,7 +20,7 @@ def plain_text(value: str, path: str) -> str:
 
 def milliseconds(value: Any) -> int | None:
     """Return a duration rounded to whole milliseconds, None when it is no number or out of an INTEGER's range."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if value is None or isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     rounded = round(value)
     return rounded if 0 <= rounded <= LARGEST_INTEGER else None

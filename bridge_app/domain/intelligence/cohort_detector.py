@@ -14,7 +14,13 @@ import msgspec
 from bridge_app import ids
 from bridge_app.domain.intelligence.cohort_report import cohort_report
 from bridge_app.domain.intelligence.cohort_state import SOURCE_PARTITIONS, Cohort, Episode, bounded
-from bridge_app.domain.intelligence.grouping import Group, TimedStart, find_group, latest_per_service
+from bridge_app.domain.intelligence.grouping import (
+    Group,
+    TimedStart,
+    earliest_latest_us,
+    find_group,
+    latest_per_service,
+)
 from bridge_app.domain.intelligence.seen import Seen
 from bridge_app.domain.intelligence.series import FORGOTTEN
 from bridge_app.events.envelope import Cause, Derived
@@ -49,7 +55,8 @@ class CohortDetector(NamedTuple):
         episode = state.episode
         if episode is None:
             return None
-        leaving = [start.time_us + self.window_us for start in self._window(state, state.clock_us)]
+        first_us = earliest_latest_us(state.starts, state.clock_us - self.window_us)
+        leaving = [] if first_us is None else [first_us + self.window_us]
         if episode.deferred:
             leaving.append(episode.published_us + REVISION_GAP_US)
         return min(leaving, default=state.clock_us)

@@ -39,8 +39,11 @@ class Cohort(msgspec.Struct, array_like=True, tag="cohort", frozen=True):
 
 def bounded(starts: Sequence[TimedStart]) -> tuple[TimedStart, ...]:
     """Return the last starts that the state has room for."""
+    last = starts[-KEPT_STARTS:]
+    if len(msgspec.msgpack.encode(last)) <= STARTS_BYTES:  # nearly always; together they take more than one by one
+        return tuple(last)
     room, kept = STARTS_BYTES, 0
-    for start in reversed(starts[-KEPT_STARTS:]):
+    for start in reversed(last):
         room -= len(msgspec.msgpack.encode(start))
         if room < 0:
             break

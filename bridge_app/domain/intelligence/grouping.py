@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from operator import attrgetter
 from statistics import median
 from typing import NamedTuple
 
@@ -22,6 +23,9 @@ class TimedStart(msgspec.Struct, array_like=True, frozen=True):
     steps: tuple[tuple[str, Millis], ...]
 
 
+_time_us = attrgetter("time_us")
+
+
 class Group(NamedTuple):
     """The services of a window that form a group, and the others; both in the order of their starts."""
 
@@ -36,13 +40,12 @@ class Group(NamedTuple):
 
 def latest_per_service(starts: Iterable[TimedStart], after_us: int) -> list[TimedStart]:
     """Return each service's latest start later than `after_us`, in order of time; of equal times the later comer."""
-    latest: dict[str, TimedStart] = {}
-    for start in starts:
-        if start.time_us > after_us:
-            known = latest.get(start.service)
-            if known is None or start.time_us >= known.time_us:
-                latest[start.service] = start
-    return sorted(latest.values(), key=lambda start: start.time_us)
+    return sorted(_latest(starts, after_us).values(), key=_time_us)
+
+
+def earliest_latest_us(starts: Iterable[TimedStart], after_us: int) -> int | None:
+    """Return the time of the first of the starts that `latest_per_service` returns, None when there is none."""
+    return min(map(_time_us, _latest(starts, after_us).values()), default=None)
 
 
 def find_group(starts: list[TimedStart]) -> Group | None:
@@ -55,11 +58,21 @@ def find_group(starts: list[TimedStart]) -> Group | None:
         return None
     times = sorted(start.startup_time_ms for start in starts)
     middle = median(times)
-    center = min(times, key=lambda time: (-_within(times, time), abs(time - middle), time))
+    center = min(set(times), key=lambda time: (-_within(times, time), abs(time - middle), time))
     members = [start for start in starts if agrees(start.startup_time_ms, center)]
     if len(members) < LEAST_SERVICES or 2 * len(members) < len(starts):
         return None
     return Group(members, [start for start in starts if not agrees(start.startup_time_ms, center)])
+
+
+def _latest(starts: Iterable[TimedStart], after_us: int) -> dict[str, TimedStart]:
+    latest: dict[str, TimedStart] = {}
+    for start in starts:
+        if start.time_us > after_us:
+            known = latest.get(start.service)
+            if known is None or start.time_us >= known.time_us:
+                latest[start.service] = start
+    return latest
 
 
 def _within(times: list[int | float], center: float) -> int:

@@ -39,7 +39,7 @@ def ratio(value: float, reference: float | None) -> float | None:
 def median_deviation(values: Sequence[float]) -> float:
     """Return the median of the distances from the median (MAD), unscaled."""
     middle = median(values)
-    return median(abs(value - middle) for value in values)
+    return median([abs(value - middle) for value in values])
 
 
 def nearest_rank(values: Sequence[float], percent: float) -> float:
