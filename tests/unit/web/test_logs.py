@@ -10,7 +10,8 @@ import orjson
 import pytest
 import structlog
 
-from bridge_app.logs import NoiseLimit, configure, masking, secrets_of
+from bridge_app.logs import NoiseLimit, configure, masking
+from bridge_app.masking import secrets_of
 from bridge_app.runtime.process import BridgeWorker
 from bridge_app.settings import Settings
 
