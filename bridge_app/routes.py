@@ -42,7 +42,7 @@ def register_routes(parts: Parts) -> None:
     app, clock = parts.app, parts.app.clock
     answers = Answers(clock)
     app.new_web = web_factory(
-        app.settings,
+        app.live,
         answers=answers,
         clock=clock,
         new_uuid=_new_uuid,
@@ -89,6 +89,8 @@ def _register_operation(parts: Parts, answers: Answers) -> None:
 
 def _receiver(parts: Parts, answers: Answers) -> hooks.HookReceiver:
     app, clock = parts.app, parts.app.clock
+    turns = Turns(lambda: app.live.now.hook_workers * HOOKS_PER_WORKER)
+    app.metrics.hooks_in_flight.set_function(lambda: turns.taken)
 
     async def catch_up() -> None:
         """Learn what other workers have just answered, unless Kafka is known to be away."""
@@ -110,7 +112,7 @@ def _receiver(parts: Parts, answers: Answers) -> hooks.HookReceiver:
             identity=app.identity,
             clock=clock,
         ),
-        turns=Turns(app.settings.hook_workers * HOOKS_PER_WORKER),
+        turns=turns,
     )
 
 
