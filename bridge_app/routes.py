@@ -14,6 +14,7 @@ from bridge_app.parts import Parts
 from bridge_app.web import (
     admin,
     breakers,
+    configuration,
     dead_letters,
     documents,
     feedback,
@@ -84,6 +85,15 @@ def _register_operation(parts: Parts, answers: Answers) -> None:
     postgres = parts.breakers["postgres"]
     sources = admin.Sources(parts.adapter, parts.lag.lags, lambda: postgres.snapshot().state, settings.topic)
     admin.register(app, sources, answers)
+    configuration.register(
+        app,
+        parts.configuration,
+        parts.watch,
+        parts.writer,
+        identity=app.identity,
+        answers=answers,
+        clock=clock,
+    )
     documents.register(app, settings)
 
 

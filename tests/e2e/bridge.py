@@ -127,9 +127,18 @@ class Bridge:
 
     async def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:
         """POST a JSON body; return status and decoded answer."""
+        return await self._send("POST", path, body, headers)
+
+    async def put(self, path: str, body: Any, headers: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:
+        """PUT a JSON body; return status and decoded answer."""
+        return await self._send("PUT", path, body, headers)
+
+    async def _send(
+        self, method: str, path: str, body: Any, headers: dict[str, str] | None
+    ) -> tuple[int, dict[str, Any]]:
         data = body if isinstance(body, bytes) else orjson.dumps(body)
         all_headers = {"Content-Type": "application/json", **(headers or {})}
-        async with self.session.post(self.url + path, data=data, headers=all_headers) as response:
+        async with self.session.request(method, self.url + path, data=data, headers=all_headers) as response:
             return response.status, orjson.loads(await response.read())
 
     async def get(self, path: str) -> tuple[int, dict[str, Any]]:

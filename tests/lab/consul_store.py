@@ -10,7 +10,7 @@ class ConsulStore:
 
     def __init__(self, session: aiohttp.ClientSession, url: str, environment: str) -> None:
         self._session = session
-        self._url = url
+        self.url = url
         self._prefix = f"{ROOT}/{environment}/"
 
     def path(self, key: str) -> str:
@@ -21,11 +21,11 @@ class ConsulStore:
 
     async def put_path(self, path: str, value: str | bytes) -> None:
         """Set a key anywhere."""
-        async with self._session.put(f"{self._url}/v1/kv/{path}", data=value) as response:
+        async with self._session.put(f"{self.url}/v1/kv/{path}", data=value) as response:
             assert (response.status, await response.text()) == (200, "true")
 
     async def get(self, key: str) -> str | None:
-        async with self._session.get(f"{self._url}/v1/kv/{self.path(key)}?raw") as response:
+        async with self._session.get(f"{self.url}/v1/kv/{self.path(key)}?raw") as response:
             return await response.text() if response.status == 200 else None
 
     async def delete(self, key: str) -> None:
@@ -36,5 +36,5 @@ class ConsulStore:
         await self.delete_path(f"{self._prefix}?recurse")
 
     async def delete_path(self, path: str) -> None:
-        async with self._session.delete(f"{self._url}/v1/kv/{path}") as response:
+        async with self._session.delete(f"{self.url}/v1/kv/{path}") as response:
             assert response.status == 200
