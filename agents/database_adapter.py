@@ -13,6 +13,7 @@ from mode.types import ServiceT
 
 from bridge_app.clock import Clock
 from bridge_app.domain.alarms import Alarm, AlarmSink, NoAlarms
+from bridge_app.domain.configuration.live import LiveSettings
 from bridge_app.domain.database_adapter.fold import Rows
 from bridge_app.domain.database_adapter.letters import Failure, dead_letter
 from bridge_app.domain.database_adapter.offsets import committable
@@ -73,6 +74,7 @@ class DatabaseAdapter(Service):
         metrics: Metrics | None = None,
         alarms: AlarmSink | None = None,
         slices: Slices | None = None,
+        live: LiveSettings | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -94,8 +96,8 @@ class DatabaseAdapter(Service):
         self._going.set()
         self._pace = Pace(clock.monotonic())
         subscription = Subscription(settings.topic, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
-        max_share = settings.kafka_dlq_max_share if settings.kafka_enable_dlq else None
-        self._sorter = Sorter(subscription, settings.kafka_dlq_suffix, max_share)
+        live = live or LiveSettings(settings)
+        self._sorter = Sorter(subscription, settings.kafka_dlq_suffix, live.max_share)
         self._source = RecordSource(
             settings,
             subscription.pattern,

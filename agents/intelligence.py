@@ -1,5 +1,7 @@
 """Intelligence: hooks and proxied calls become observations, observations become patterns."""
 
+from collections.abc import Callable
+
 from prometheus_client import Counter
 
 from bridge_app import topics
@@ -17,11 +19,11 @@ from bridge_app.runtime.ticks import Ticker, tick_us
 SOURCES = (topics.HOOKS_SERVICE_LIFECYCLE, topics.HOOKS_TOOL_EXECUTION, topics.PROXY_REQUESTS)
 
 
-def observe(app: BridgeApp, detectors: Detectors) -> StepAgent[None, Event]:
+def observe(app: BridgeApp, detectors: Callable[[], Detectors]) -> StepAgent[None, Event]:
     """Stage 1: without state, from the events to the series they concern."""
 
     def step(_key: str, _state: None, event: Event) -> Outcome[None]:
-        return Outcome(None, detectors.observe(event))
+        return Outcome(None, detectors().observe(event))
 
     name = "intelligence_observe"
     return StepAgent(
@@ -34,26 +36,34 @@ def observe(app: BridgeApp, detectors: Detectors) -> StepAgent[None, Event]:
     )
 
 
-def detect(app: BridgeApp, detectors: Detectors, series: StateTable[SeriesState]) -> StepAgent[SeriesState, Event]:
-    """Stage 2: the detectors, one writer per series; ticks settle what waits for time to pass, and keep the limits."""
+def detect(
+    app: BridgeApp, detectors: Callable[[], Detectors], series: StateTable[SeriesState]
+) -> StepAgent[SeriesState, Event]:
+    """Stage 2: the detectors, one writer per series; ticks settle what waits for time to pass, and keep the limits.
+
+    `detectors` returns those whose parameters are in force; it is asked for every observation.
+    """
     topic = topics.INTELLIGENCE_OBSERVATIONS.name
     app.inner_services.append(Ticker(app, app.topic_name(topic), app.clock))
     app.metrics.series.set_function(series.estimated_keys)
     patterns = app.metrics.patterns
 
     def step(key: str, state: SeriesState | None, event: Event) -> Outcome[SeriesState]:
-        return _count(detectors.step(key, state, event), patterns)
+        return _count(detectors().step(key, state, event), patterns)
+
+    def due(state: SeriesState) -> int | None:
+        return detectors().due(state)
 
     def elapse(key: str, state: SeriesState, now_us: int) -> Outcome[SeriesState]:
-        return _count(detectors.elapse(key, state, now_us), patterns)
+        return _count(detectors().elapse(key, state, now_us), patterns)
 
     def drop(key: str, state: SeriesState, now_us: int) -> Outcome[SeriesState]:
-        return _count(detectors.drop(key, state, now_us), patterns)
+        return _count(detectors().drop(key, state, now_us), patterns)
 
     limit = app.settings.intelligence_max_series
     bounds = (
-        Bound(limit, detectors.series_updated_us, drop),
-        Bound(limit, detectors.remains_updated_us, drop),
+        Bound(limit, detectors().series_updated_us, drop),
+        Bound(limit, detectors().remains_updated_us, drop),
     )
     return StepAgent(
         app,
@@ -62,7 +72,7 @@ def detect(app: BridgeApp, detectors: Detectors, series: StateTable[SeriesState]
         decode=decode,
         step=step,
         table=series,
-        timers=Timers(tick_us, detectors.due, elapse, bounds),
+        timers=Timers(tick_us, due, elapse, bounds),
         adapter_reads=False,
         decided=app.metrics.analysis_duration.labels("intelligence").observe,
     )

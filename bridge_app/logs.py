@@ -5,7 +5,6 @@ JSON unless stderr is a terminal. What a broker outage makes aiokafka and asynci
 """
 
 import logging
-import re
 import sys
 import time
 from collections import deque
@@ -16,6 +15,7 @@ import orjson
 import structlog
 from structlog.types import EventDict, Processor
 
+from bridge_app.masking import mask, secrets_of
 from bridge_app.settings import Settings
 from bridge_app.timestamps import parse_us
 
@@ -32,15 +32,6 @@ MOST_MESSAGES = 256
 CHATTY = ("aiokafka", "faust", "mode", "bridge_app.runtime.store")
 #: How mode marks what a service says about its own start and stop.
 SERVICE_MARK = "[^"
-
-MASK = "***"
-#: A shorter secret is too likely to be part of an ordinary word.
-SHORTEST_SECRET = 8
-_SECRET_NAME = re.compile(
-    r"password|secret|token|api[_-]?key|private|credential|sasl_username|authorization|service-auth|webhook-signature",
-    re.IGNORECASE,
-)
-_USER_IN_URL = re.compile(r"://[^\s/@]+@")
 
 
 class RecentRecords:
@@ -97,9 +88,11 @@ class NoiseLimit(logging.Filter):
 
 
 class NoChatter(logging.Filter):
-    """Leaves out what every Faust service says at INFO when it starts and stops."""
+    """Leaves out what every Faust service says at INFO when it starts and stops, unless everything is logged."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if logging.root.level <= logging.DEBUG:
+            return True
         return record.levelno > logging.INFO or not str(record.msg).startswith(SERVICE_MARK)
 
 
@@ -111,14 +104,11 @@ def configure(settings: Settings) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    told = settings.log_level == "DEBUG"
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "filters": {"noise": {"()": NoiseLimit}, "chatter": {"()": NoChatter}},
-        "loggers": {}
-        if told
-        else {name: {"level": max(settings.log_level, "WARNING", key=_number)} for name in CHATTY},
+        "loggers": {name: {"level": _level_of_others(settings.log_level)} for name in CHATTY},
         "formatters": {
             "bridge": {
                 "()": structlog.stdlib.ProcessorFormatter,
@@ -134,11 +124,23 @@ def configure(settings: Settings) -> dict[str, Any]:
                 "class": "logging.StreamHandler",
                 "stream": "ext://sys.stderr",
                 "formatter": "bridge",
-                "filters": ["noise"] if told else ["noise", "chatter"],
+                "filters": ["noise", "chatter"],
             }
         },
         "root": {"level": settings.log_level, "handlers": ["stderr"]},
     }
+
+
+def set_level(level: str) -> None:
+    """Log from another level on, at once."""
+    logging.root.setLevel(level)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(_level_of_others(level))
+
+
+def _level_of_others(level: str) -> str:
+    """Return the level of the libraries that tell every step of their routine."""
+    return "NOTSET" if level == "DEBUG" else max(level, "WARNING", key=_number)
 
 
 def _number(level: str) -> int:
@@ -148,37 +150,10 @@ def _number(level: str) -> int:
 def masking(secrets: tuple[str, ...]) -> Processor:
     """Return a processor that masks fields with a secret's name, users in URLs and the given secrets in text."""
 
-    def mask(_logger: Any, _method: str, event: EventDict) -> EventDict:
-        return {name: _mask(name, value, secrets) for name, value in event.items()}
+    def masked(_logger: Any, _method: str, event: EventDict) -> EventDict:
+        return {name: mask(name, value, secrets) for name, value in event.items()}
 
-    return mask
-
-
-def secrets_of(settings: Settings) -> tuple[str, ...]:
-    """Return the secrets to look for in texts: those that are no ordinary word of the settings."""
-    plain = {settings.postgres_user, settings.postgres_db, settings.postgres_host}
-    found = (
-        settings.postgres_password,
-        settings.consul_token,
-        settings.jwt_secret,
-        settings.kafka_sasl_password,
-        settings.kafka_sasl_username,
-    )
-    return tuple(secret for secret in found if len(secret) >= SHORTEST_SECRET and secret not in plain)
-
-
-def _mask(name: str, value: Any, secrets: tuple[str, ...]) -> Any:
-    if value is not None and _SECRET_NAME.search(name):
-        return MASK
-    if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, MASK)
-        return _USER_IN_URL.sub(f"://{MASK}@", value)
-    if isinstance(value, Mapping):
-        return {inner: _mask(str(inner), item, secrets) for inner, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_mask("", item, secrets) for item in value]
-    return value
+    return masked
 
 
 def _shared() -> list[Processor]:
@@ -192,11 +167,16 @@ def _shared() -> list[Processor]:
 
 
 def _rendering(settings: Settings) -> list[Processor]:
-    mask = masking(secrets_of(settings))
+    masked = masking(secrets_of(settings))
     if settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty()):
         plain = structlog.dev.plain_traceback
-        return [mask, RECENT, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
-    return [structlog.processors.format_exc_info, mask, RECENT, structlog.processors.JSONRenderer(serializer=_to_json)]
+        return [masked, RECENT, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+    return [
+        structlog.processors.format_exc_info,
+        masked,
+        RECENT,
+        structlog.processors.JSONRenderer(serializer=_to_json),
+    ]
 
 
 def _to_json(event: EventDict, **_options: Any) -> str:

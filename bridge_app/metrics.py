@@ -84,7 +84,9 @@ class Metrics:
         "hook_type",
         "status",
     )
-    hooks_in_flight = _gauge("bridge_hooks_in_flight", "Hook posts being handled")
+    hooks_in_flight = _gauge(
+        "bridge_hooks_in_flight", "Hook posts being published; more than `HOOK_WORKERS` × 100 wait for their turn"
+    )
     http_requests = _counter(
         "bridge_http_requests_total",
         "Requests answered; route is the template, `unmatched` for unknown paths",
@@ -173,6 +175,9 @@ class Metrics:
     series = _gauge("bridge_series", "Series and scopes that this worker keeps state of (an estimate)")
 
     # -- the worker
+    config_changes = _counter(
+        "bridge_config_changes_total", "Values that Consul gave or took back; result: applied, rejected", "result"
+    )
     event_loop_lag = _gauge(
         "bridge_event_loop_lag_seconds", "Longest time that the event loop was late in the last 15 s"
     )

@@ -9,10 +9,14 @@ from collections.abc import Sequence
 from agents.database_adapter import DatabaseAdapter
 from bridge_app.domain.database_adapter.subscription import Subscription
 from bridge_app.domain.intelligence.immediate import Views
-from bridge_app.effects.alarms import STOP_SECONDS, Alarms
+from bridge_app.effects.alarms import Alarms
 from bridge_app.effects.answer_log import AnswerLog
 from bridge_app.effects.breakers import Breakers
+from bridge_app.effects.configuration import Configuration
+from bridge_app.effects.configuration_writer import ConfigurationWriter
 from bridge_app.effects.consul import ConsulRegistration
+from bridge_app.effects.consul_kv import ConsulKv
+from bridge_app.effects.consul_watch import ConsulWatch
 from bridge_app.effects.guarded_reads import GuardedReads
 from bridge_app.effects.lag_meter import Group, LagMeter
 from bridge_app.effects.outbox.condition import Limits
@@ -21,6 +25,7 @@ from bridge_app.effects.postgres import Postgres
 from bridge_app.effects.publisher import Publisher
 from bridge_app.effects.replay_sender import ReplaySender
 from bridge_app.effects.retention import Retention
+from bridge_app.effects.teller import STOP_SECONDS, Teller
 from bridge_app.events.envelope import Event
 from bridge_app.health import Facts, Health, OutboxState
 from bridge_app.runtime.app import BridgeApp
@@ -54,6 +59,13 @@ class Parts:
             restore_topics=app.restore_topics,
         )
         self.consul = ConsulRegistration(settings, self.breakers["consul"])
+        self.teller = Teller(self.publish_extra)
+        self.configuration = Configuration(
+            app.live, tell=self.teller.tell, identity=app.identity, clock=clock, metrics=app.metrics
+        )
+        kv = ConsulKv(settings)
+        self.watch = ConsulWatch(settings, kv, self.breakers["consul"], self.configuration, clock=clock)
+        self.writer = ConfigurationWriter(kv, self.breakers["consul"], self.configuration, self.watch)
         self.adapter = DatabaseAdapter(
             settings,
             app.identity,
@@ -62,6 +74,7 @@ class Parts:
             metrics=app.metrics,
             alarms=self.alarms,
             slices=app.slices,
+            live=app.live,
         )
         self.adapter.lost = app.report_lost
         self.reads = GuardedReads(self.postgres, self.breakers["postgres"], app.metrics, clock)
@@ -80,7 +93,8 @@ class Parts:
         app.raise_alarm = self.alarms.report
         # The outbox, which the publisher opens, comes first: without it the worker must not take anything.
         app.edge_services += [
-            self.publisher, self.alarms, self.postgres, self.consul, self.health, self.replays,
+            self.publisher, self.alarms, self.teller, self.watch, self.postgres, self.consul, self.health,
+            self.replays,
         ]  # fmt: skip
         app.inner_services += [
             self.patterns, self.baselines, self.answers, self.adapter, self.retention, self.lag,

@@ -13,6 +13,7 @@ from bridge_app.parts import Parts
 from bridge_app.web import (
     admin,
     breakers,
+    configuration,
     dead_letters,
     documents,
     feedback,
@@ -41,7 +42,7 @@ def register_routes(parts: Parts) -> None:
     app, clock = parts.app, parts.app.clock
     answers = Answers(clock)
     app.new_web = web_factory(
-        app.settings,
+        app.live,
         answers=answers,
         clock=clock,
         new_uuid=ids.random,
@@ -83,11 +84,22 @@ def _register_operation(parts: Parts, answers: Answers) -> None:
     postgres = parts.breakers["postgres"]
     sources = admin.Sources(parts.adapter, parts.lag.lags, lambda: postgres.snapshot().state, settings.topic)
     admin.register(app, sources, answers)
+    configuration.register(
+        app,
+        parts.configuration,
+        parts.watch,
+        parts.writer,
+        identity=app.identity,
+        answers=answers,
+        clock=clock,
+    )
     documents.register(app, settings)
 
 
 def _receiver(parts: Parts, answers: Answers) -> hooks.HookReceiver:
     app, clock = parts.app, parts.app.clock
+    turns = Turns(lambda: app.live.now.hook_workers * HOOKS_PER_WORKER)
+    app.metrics.hooks_in_flight.set_function(lambda: turns.taken)
 
     async def catch_up() -> None:
         """Learn what other workers have just answered, unless Kafka is known to be away."""
@@ -109,5 +121,5 @@ def _receiver(parts: Parts, answers: Answers) -> hooks.HookReceiver:
             identity=app.identity,
             clock=clock,
         ),
-        turns=Turns(app.settings.hook_workers * HOOKS_PER_WORKER),
+        turns=turns,
     )

@@ -13,7 +13,7 @@ import uvloop
 from agents import intelligence as intelligence_agents
 from bridge_app import __version__, logs, topics
 from bridge_app.clock import Clock, SystemClock
-from bridge_app.domain.intelligence.detectors import DetectorConfig, Detectors
+from bridge_app.domain.intelligence.live_detectors import LiveDetectors
 from bridge_app.errors import SettingsError
 from bridge_app.events.envelope import Identity
 from bridge_app.health import SERVICE_NAME
@@ -32,23 +32,13 @@ def create_app(settings: Settings, clock: Clock) -> BridgeApp:
     parts = Parts(app)
     _add_agents(app)
     parts.register()
+    app.live.on_change(lambda settings: logs.set_level(settings.log_level))
     register_routes(parts)
     return app
 
 
 def _add_agents(app: BridgeApp) -> None:
-    settings = app.settings
-    detectors = Detectors(
-        DetectorConfig(
-            environment=settings.environment,
-            cohort_window_seconds=settings.cohort_window_seconds,
-            confirm_seconds=settings.startup_confirm_seconds,
-            confidence_threshold=settings.confidence_threshold,
-            cooldown_seconds=settings.anomaly_cooldown_seconds,
-            series_ttl_hours=settings.intelligence_series_ttl_hours,
-            retention_days=settings.intelligence_retention_days,
-        )
-    )
+    detectors = LiveDetectors(app.live)
     intelligence_agents.observe(app, detectors)
     intelligence_agents.detect(app, detectors, intelligence_tables.series(app))
 

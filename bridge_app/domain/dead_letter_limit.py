@@ -4,6 +4,11 @@ A bad producer or deploy must not drain a topic into the dead letters: above the
 """
 
 from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
+
+#: Returns the share that is still allowed, at every judgement; None allows none at all.
+MaxShare: TypeAlias = Callable[[], float | None]
 
 WINDOW = 100
 JUDGED_FROM = 21
@@ -12,11 +17,11 @@ JUDGED_FROM = 21
 class DeadLetterLimit:
     """The share of dead letters among the last 100 records of one topic, judged from the 21st record on.
 
-    `max_share` is what is still allowed; None allows none at all, so that the first bad record trips it. The first
-    `free` dead letters are not judged, unless none is allowed.
+    Where `max_share` allows none at all, the first bad record trips it. The first `free` dead letters are not judged,
+    unless none is allowed.
     """
 
-    def __init__(self, max_share: float | None, *, free: int = 0) -> None:
+    def __init__(self, max_share: MaxShare, *, free: int = 0) -> None:
         self._max_share = max_share
         self._free = free
         self._last: deque[bool] = deque(maxlen=WINDOW)
@@ -55,9 +60,10 @@ class DeadLetterLimit:
         self._seen += 1
 
     def _tripped(self) -> bool:
-        if self._max_share is None:
+        max_share = self._max_share()
+        if max_share is None:
             return True
         if self._free > 0:
             self._free -= 1
             return False
-        return self._seen >= JUDGED_FROM and self._bad > self._max_share * len(self._last)
+        return self._seen >= JUDGED_FROM and self._bad > max_share * len(self._last)

@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 TOLD = {
     "kafka": "Events of web requests wait in the outbox; agents and adapter get none.",
     "postgres": "History cannot be read; rows wait in Kafka.",
-    "consul": "This worker may be missing in Consul; nothing else depends on it.",
+    "consul": "This worker may be missing in Consul; its configuration stays as it is.",
 }
 STATE_VALUES = {BreakerState.OPEN: 0.0, BreakerState.HALF_OPEN: 0.5, BreakerState.CLOSED: 1.0}
 

@@ -4,17 +4,14 @@ import asyncio
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
 import consul
-import consul.aio
 import structlog
-from consul import base
-from consul.exceptions import ACLDisabled, ACLPermissionDenied, BadRequest, ClientError, NotFound
 from mode import Service
 
 from bridge_app import __version__
 from bridge_app.backoff import CONNECT, Backoff
 from bridge_app.domain.breaker import CircuitBreaker
+from bridge_app.effects.consul_client import CLIENT_ERRORS, REFUSALS, REQUEST_SECONDS, ConsulClient, away
 from bridge_app.errors import CircuitOpenError, DependencyRefusal, ServiceUnavailable
 from bridge_app.settings import Settings
 
@@ -27,12 +24,6 @@ CHECK_TIMEOUT = "5s"
 #: Consul forgets a worker that was killed; its own lower limit is one minute.
 DEREGISTER_AFTER = "1m"
 RECONCILE_SECONDS = 30.0
-REQUEST_SECONDS = 2.0
-
-#: Answers of a Consul that is well.
-REFUSALS = (ACLDisabled, ACLPermissionDenied, BadRequest, ClientError, NotFound)
-#: What the client raises when Consul is away, refuses, or answers with something that is not Consul's.
-CLIENT_ERRORS = (consul.ConsulException, aiohttp.ClientError, OSError, TimeoutError, ValueError)
 
 
 class ConsulRegistration(Service):
@@ -58,11 +49,11 @@ class ConsulRegistration(Service):
         self._settings = settings
         self._breaker = breaker
         self._reconcile_seconds = reconcile_seconds
-        self._client: _Consul | None = None
+        self._client: ConsulClient | None = None
 
     async def on_start(self) -> None:
         if self.enabled:
-            self._client = _Consul(self._settings)
+            self._client = ConsulClient(self._settings)
             self.add_future(self._keep_registered(self._client))
 
     async def on_stop(self) -> None:
@@ -88,13 +79,13 @@ class ConsulRegistration(Service):
         try:
             leader = await self._client.status.leader()
         except CLIENT_ERRORS as error:
-            raise ServiceUnavailable(f"Consul is away: {str(error) or type(error).__name__}") from error
+            raise away(error) from error
         if not leader:
             raise ServiceUnavailable("Consul has no leader")
         if self.refusal is not None:
             raise DependencyRefusal(f"Consul refuses the registration of this worker: {self.refusal}")
 
-    async def _keep_registered(self, client: "_Consul") -> None:
+    async def _keep_registered(self, client: ConsulClient) -> None:
         backoff = Backoff(*CONNECT)
         while not self.should_stop:
             try:
@@ -107,7 +98,7 @@ class ConsulRegistration(Service):
                 self.is_registered = False
                 await self.sleep(backoff.next())
 
-    async def _reconcile(self, client: "_Consul") -> None:
+    async def _reconcile(self, client: ConsulClient) -> None:
         """Register unless Consul has this worker.
 
         Raises:
@@ -122,7 +113,7 @@ class ConsulRegistration(Service):
             self.refusal = str(error) or type(error).__name__
             raise
         except CLIENT_ERRORS as error:
-            raise ServiceUnavailable(f"Consul is away: {str(error) or type(error).__name__}") from error
+            raise away(error) from error
         self.is_registered, self.refusal = True, None
         log.info("registered_in_consul", service=SERVICE, id=self._settings.node_id)
 
@@ -146,20 +137,3 @@ def registration(settings: Settings) -> dict[str, Any]:
         ),
         "replace_existing_checks": True,
     }
-
-
-class _Consul(consul.aio.Consul):  # type: ignore[misc]  # py-consul has no types
-    """py-consul's asyncio client on a session without the TLS arguments that aiohttp has deprecated."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(host=settings.consul_host, port=settings.consul_port, scheme="http", verify=True)
-        self.token = settings.consul_token or None  # the client itself prefers a variable of its own
-
-    def http_connect(self, host: str, port: int, scheme: str, verify: Any = True, cert: Any = None) -> "_HTTPClient":
-        return _HTTPClient(host, port, scheme)
-
-
-class _HTTPClient(consul.aio.HTTPClient):  # type: ignore[misc]  # as above
-    def __init__(self, host: str, port: int, scheme: str) -> None:
-        base.HTTPClient.__init__(self, host, port, scheme)
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS))

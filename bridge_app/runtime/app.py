@@ -15,6 +15,7 @@ from mode.supervisors import CrashingSupervisor
 from mode.types import ServiceT
 
 from bridge_app.clock import Clock, SystemClock
+from bridge_app.domain.configuration.live import LiveSettings
 from bridge_app.errors import Fenced, StartError
 from bridge_app.events.envelope import Identity
 from bridge_app.kafka_clients import client_options, faust_credentials
@@ -84,7 +85,9 @@ class BridgeApp(faust.App):
         self.catalogue: list[Topic] = []
         self.co_partitioned: list[tuple[str, ...]] = []
         self.partition_counts: dict[str, int] = {}
-        self.guard = Guard(settings.kafka_dlq_max_share if settings.kafka_enable_dlq else None)
+        #: What is in force of `settings`, for those that may change while the worker runs.
+        self.live = LiveSettings(settings)
+        self.guard = Guard(self.live.max_share)
         self.metrics = Metrics()
         #: Publishes alarms.
         self.raise_alarm: Raise = log_only

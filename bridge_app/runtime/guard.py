@@ -5,7 +5,7 @@ what waits of it in lanes is dropped, and neither it nor the record at which the
 comes again when the topic is resumed or the worker restarts.
 """
 
-from bridge_app.domain.dead_letter_limit import DeadLetterLimit
+from bridge_app.domain.dead_letter_limit import DeadLetterLimit, MaxShare
 
 
 class Guard:
@@ -15,7 +15,7 @@ class Guard:
     each topic over its limit.
     """
 
-    def __init__(self, max_share: float | None) -> None:
+    def __init__(self, max_share: MaxShare) -> None:
         self.stopped: dict[str, tuple[str, str]] = {}
         self._max_share = max_share
         self._limits: dict[tuple[str, str], DeadLetterLimit] = {}

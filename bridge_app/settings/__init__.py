@@ -10,7 +10,7 @@ texts         what a value may be
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bridge_app.errors import SettingsError
@@ -19,7 +19,7 @@ from bridge_app.settings.domains import Experiments, Intelligence, Nodes, Proxy,
 from bridge_app.settings.general import Authentication, General, Http, Outbox
 from bridge_app.settings.kafka import Adapter, Kafka
 from bridge_app.settings.stores import Consul, Postgres
-from bridge_app.settings.variables import Variable, read, variables_of
+from bridge_app.settings.variables import Reading, Variable, read, variables_of
 from bridge_app.topics import NODE_HEARTBEAT, NODE_INTROSPECTION, REGISTRY_REQUEST_INTROSPECTION
 
 LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
@@ -64,7 +64,12 @@ class Settings(
     Stamping,
     Experiments,
 ):
-    """What an operator can set. The defaults are those of the specification; units are in the names."""
+    """What an operator can set. The defaults are those of the specification; units are in the names.
+
+    `readings` is what was read, by name of the variable.
+    """
+
+    readings: Mapping[str, Reading] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -74,9 +79,10 @@ class Settings(
             SettingsError: naming the variable, what it holds (unless it is a secret) and what was expected.
         """
         found: dict[str, Any] = {}
+        readings: dict[str, Reading] = {}
         for area in AREAS:
-            read(area, environ, found)
-        settings = cls(**found)
+            readings |= read(area, environ, found)
+        settings = cls(**found, readings=readings)
         settings._check_bind()
         return settings
 
@@ -117,4 +123,4 @@ def catalogue() -> Iterator[tuple[type, list[Variable]]]:
         yield area, variables_of(area)
 
 
-__all__ = ["BreakerLimits", "Settings", "Variable", "catalogue"]
+__all__ = ["AREAS", "BreakerLimits", "Reading", "Settings", "Variable", "catalogue"]

@@ -25,11 +25,11 @@ class Intelligence:
     confidence_threshold: float = variable(
         "INTELLIGENCE_CONFIDENCE_THRESHOLD", number(0.0, 1.0), 0.7, "least confidence of a published pattern"
     )
-    cohort_window_seconds: int = variable(
-        "INTELLIGENCE_COHORT_WINDOW_SECONDS", integer(1), 300, "starts within it form a cohort"
+    cohort_window_seconds: float = variable(
+        "INTELLIGENCE_COHORT_WINDOW_SECONDS", number(1), 300.0, "starts within it form a cohort"
     )
-    startup_confirm_seconds: int = variable(
-        "INTELLIGENCE_STARTUP_CONFIRM_SECONDS", integer(0), 8, "a start counts as settled after it"
+    startup_confirm_seconds: float = variable(
+        "INTELLIGENCE_STARTUP_CONFIRM_SECONDS", number(0), 8.0, "a start counts as settled after it"
     )
     anomaly_cooldown_seconds: float = variable(
         "INTELLIGENCE_COOLDOWN_SECONDS", number(0, 3600), 60.0, "between two anomalies of one series"

@@ -14,8 +14,9 @@ that is not what is expected ends the start with exit code 2 and one line that n
 omninode-bridge: POSTGRES_PORT=abc: expected a whole number of at least 1 and at most 65535
 ```
 
-Secrets are shown as `***`, there and everywhere else. Settings of parts that the [changelog](../CHANGELOG.md) does not
-list yet are read and checked, and change nothing. Faust's own variables (`BROKER_URL`, `WEB_PORT`, …) have no effect.
+Some settings can be [changed while the bridge runs](runtime-configuration.md). Secrets are shown as `***`, there and
+everywhere else. Settings of parts that the [changelog](../CHANGELOG.md) does not list yet are read and checked, and
+change nothing. Faust's own variables (`BROKER_URL`, `WEB_PORT`, …) have no effect.
 
 This page is made of the declarations in [`bridge_app/settings/`](../bridge_app/settings) by `make docs`.
 """

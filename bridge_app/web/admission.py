@@ -22,19 +22,20 @@ UNLIMITED = PROBES | {"/metrics"}
 class Admission:
     """Lets requests in. While `stopping()` they are refused with 503 and `Connection: close`.
 
-    `rate_limit` None lets callers send as much as they like.
+    `per_minute()` is how many requests a caller may send, 0 for any number; when it has changed, all buckets are full.
     """
 
     def __init__(
         self,
         *,
         authenticator: Authenticator,
-        rate_limit: RateLimit | None,
+        per_minute: Callable[[], int],
         clock: Clock,
         stopping: Callable[[], bool],
     ) -> None:
         self._authenticator = authenticator
-        self._rate_limit = rate_limit
+        self._per_minute = per_minute
+        self._rate_limit: RateLimit | None = None
         self._clock = clock
         self._stopping = stopping
 
@@ -68,16 +69,24 @@ class Admission:
             context.check_headers()
 
     def _count(self, request: web.Request, context: RequestContext) -> None:
-        if self._rate_limit is None or request.path in UNLIMITED:
+        limits = self._limits()
+        if limits is None or request.path in UNLIMITED:
             return
         credential = context.credential
         caller = f"address {request.remote}" if credential is None else f"credential {credential.id}"
-        retry_after = self._rate_limit.take(caller, self._clock.monotonic())
+        retry_after = limits.take(caller, self._clock.monotonic())
         if retry_after:
-            limit = self._rate_limit.per_minute
+            limit = limits.per_minute
             raise RateLimited(
                 f"More than {limit} requests a minute", retry_after=retry_after, details={"limit_per_minute": limit}
             )
+
+    def _limits(self) -> RateLimit | None:
+        """Return the buckets of the limit in force, None when there is none."""
+        per_minute = self._per_minute()
+        if self._rate_limit is None or self._rate_limit.per_minute != per_minute:
+            self._rate_limit = RateLimit(per_minute)
+        return self._rate_limit if per_minute else None
 
 
 def _check_header_size(request: web.Request) -> None:

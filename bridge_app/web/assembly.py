@@ -6,9 +6,8 @@ from typing import Any
 from aiohttp.typedefs import Middleware
 
 from bridge_app.clock import Clock
-from bridge_app.domain.rate_limit import RateLimit
+from bridge_app.domain.configuration.live import LiveSettings
 from bridge_app.errors import StartError
-from bridge_app.settings import Settings
 from bridge_app.web.admission import Admission
 from bridge_app.web.answers import Answers
 from bridge_app.web.authentication import create_authenticator
@@ -18,7 +17,7 @@ from bridge_app.web.server import BridgeWeb
 
 
 def web_factory(
-    settings: Settings,
+    live: LiveSettings,
     *,
     answers: Answers,
     clock: Clock,
@@ -35,10 +34,10 @@ def web_factory(
     Raises:
         SettingsError: a file of keys or secrets is bad.
     """
-    per_minute = settings.rate_limit_per_minute
+    settings = live.now
     admission = Admission(
         authenticator=create_authenticator(settings),
-        rate_limit=RateLimit(per_minute) if per_minute else None,
+        per_minute=lambda: live.now.rate_limit_per_minute,
         clock=clock,
         stopping=stopping,
     )

@@ -1,7 +1,8 @@
 """How much is done at once (resilience §6)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from bridge_app.errors import ServiceUnavailable
@@ -34,12 +35,13 @@ class InFlight:
 
 
 class Turns:
-    """At most `most` at once; one more waits for `wait_seconds`."""
+    """At most `most()` at once, as it is at that moment; one more waits for `wait_seconds`, and nobody overtakes."""
 
-    def __init__(self, most: int, wait_seconds: float = HOOK_WAIT_SECONDS) -> None:
+    def __init__(self, most: Callable[[], int], wait_seconds: float = HOOK_WAIT_SECONDS) -> None:
+        self.taken = 0
         self._most = most
         self._wait_seconds = wait_seconds
-        self._free = asyncio.Semaphore(most)
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -48,15 +50,35 @@ class Turns:
         Raises:
             ServiceUnavailable: none came in time.
         """
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        self._let_in()
         try:
-            # Where one is free nobody waits: no timer is needed.
-            async with asyncio.timeout(self._wait_seconds if self._free.locked() else None):
-                await self._free.acquire()
-        except TimeoutError as error:
-            raise ServiceUnavailable(
-                f"{self._most} hooks are being published already", details={"limit": self._most}
-            ) from error
-        try:
+            if not turn.done():  # where one is free nobody waits: no timer is needed
+                await self._until(turn)
             yield
         finally:
-            self._free.release()
+            self._leave(turn)
+
+    async def _until(self, turn: "asyncio.Future[None]") -> None:
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await turn
+        except TimeoutError as error:
+            most = self._most()
+            raise ServiceUnavailable(f"{most} hooks are being published already", details={"limit": most}) from error
+
+    def _let_in(self) -> None:
+        while self._waiting and self.taken < self._most():
+            turn = self._waiting.popleft()
+            if not turn.cancelled():
+                self.taken += 1
+                turn.set_result(None)
+
+    def _leave(self, turn: "asyncio.Future[None]") -> None:
+        """Give a turn back; who waited in vain leaves the queue."""
+        if turn.done() and not turn.cancelled():
+            self.taken -= 1
+        elif turn in self._waiting:
+            self._waiting.remove(turn)
+        self._let_in()

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cache
 from typing import Any, Protocol
 
@@ -73,8 +72,7 @@ def create_meter(metrics: Metrics, monotonic: Callable[[], float]) -> Middleware
         route, method = _route(request), request.method if request.method in METHODS else "other"
         is_hook = method == "POST" and route.startswith(HOOKS)
         started = monotonic()
-        with _in_flight(metrics, is_hook):
-            response = await handler(request)
+        response = await handler(request)
         requests(method, route, response.status).inc()
         duration(method, route).observe(monotonic() - started)
         if is_hook and REPLAYED not in response.headers:  # what a kept answer repeats was counted when it was given
@@ -89,15 +87,6 @@ def _route(request: web.Request) -> str:
     """Return the template of the route, never the path: paths are the caller's."""
     resource = request.match_info.route.resource
     return "unmatched" if resource is None else resource.canonical
-
-
-@contextmanager
-def _in_flight(metrics: Metrics, is_hook: bool) -> Iterator[None]:
-    if not is_hook:
-        yield
-        return
-    with metrics.hooks_in_flight.track_inprogress():
-        yield
 
 
 def _outcomes(notes: Sequence[HookNote] | None, status: int) -> Iterator[tuple[str, str]]:

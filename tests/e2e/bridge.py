@@ -129,10 +129,21 @@ class Bridge:
         self, path: str, body: Any, headers: dict[str, str] | None = None, *, port: int | None = None
     ) -> tuple[int, dict[str, Any]]:
         """POST a JSON body, to the first worker when no port is given; return status and decoded answer."""
+        return await self._send("POST", path, body, headers, port)
+
+    async def put(
+        self, path: str, body: Any, headers: dict[str, str] | None = None, *, port: int | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """PUT a JSON body, as `post` does."""
+        return await self._send("PUT", path, body, headers, port)
+
+    async def _send(
+        self, method: str, path: str, body: Any, headers: dict[str, str] | None, port: int | None
+    ) -> tuple[int, dict[str, Any]]:
         data = body if isinstance(body, bytes) else orjson.dumps(body)
         all_headers = {"Content-Type": "application/json", **(headers or {})}
         url = f"http://127.0.0.1:{port or self.port}{path}"
-        async with self.session.post(url, data=data, headers=all_headers) as response:
+        async with self.session.request(method, url, data=data, headers=all_headers) as response:
             return response.status, orjson.loads(await response.read())
 
     async def get(self, path: str) -> tuple[int, dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from bridge_app.domain.database_adapter.letters import Failure, read_letter
 from bridge_app.domain.database_adapter.records import Entry, read_event, read_untyped_event
 from bridge_app.domain.database_adapter.subscription import Subscription
-from bridge_app.domain.dead_letter_limit import DeadLetterLimit
+from bridge_app.domain.dead_letter_limit import DeadLetterLimit, MaxShare
 from bridge_app.errors import PoisonRecord
 from bridge_app.events.record import Record
 
@@ -39,7 +39,7 @@ class Sorter:
     `max_share` is that of `DeadLetterLimit`. `stopped` says of each topic over its limit what the last error was.
     """
 
-    def __init__(self, subscription: Subscription, suffix: str, max_share: float | None) -> None:
+    def __init__(self, subscription: Subscription, suffix: str, max_share: MaxShare) -> None:
         self.stopped: dict[str, str] = {}
         self._subscription = subscription
         self._suffix = suffix

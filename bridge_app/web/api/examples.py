@@ -9,6 +9,11 @@ from typing import Any, Final, NamedTuple
 
 from bridge_app import __version__, ids
 from bridge_app.domain.alarms import Alarm, AlarmBook
+from bridge_app.domain.configuration import events as configuration_events
+from bridge_app.domain.configuration.changes import first_changes, rejections
+from bridge_app.domain.configuration.precedence import Trees, base_of
+from bridge_app.domain.configuration.report import State, report
+from bridge_app.domain.configuration.tree import Entry, read_tree
 from bridge_app.domain.database_adapter.letters import Failure, Letter, dead_letter
 from bridge_app.domain.hooks import LIFECYCLE, TOOL_EXECUTION, Arrival, HookRoute, accept
 from bridge_app.domain.intelligence.baselines import BaselineView
@@ -21,7 +26,8 @@ from bridge_app.errors import PoisonRecord
 from bridge_app.events.decoding import decode
 from bridge_app.events.envelope import Derived, Event, Identity, derive, encode
 from bridge_app.health import SERVICE_NAME
-from bridge_app.timestamps import parse_us
+from bridge_app.settings import Settings
+from bridge_app.timestamps import format_us, parse_us
 from bridge_app.topics import HOOKS_SERVICE_LIFECYCLE, INTELLIGENCE_BASELINES, PUBLIC
 from bridge_app.web.api.hook_bodies import EXECUTION_BODIES, LIFECYCLE_BODIES
 
@@ -151,6 +157,36 @@ def alarm(event_type: str) -> Event:
     )
     events = [book.raise_(wrong, START_US), book.clear(wrong.name, START_US + 60 * SECOND_US)]
     return next(event for event in events if event is not None and event.event_type == event_type)
+
+
+def _configured() -> tuple[Trees, State]:
+    """Return what Consul holds before and after an operator has written two values, one of them bad."""
+    settings = Settings.from_environ({"BRIDGE_INSTANCE_ID": IDENTITY.instance_id})
+    before = Trees.unread(IDENTITY.environment)
+    prefix = before.environment.prefix
+    values = {"tool-capture-proxy/cache_ttl": Entry(b"120", 4711), "hook-receiver/workers": Entry(b"many", 4712)}
+    entries = {prefix + path: entry for path, entry in values.items()}
+    after = before._replace(environment=read_tree(before.environment, entries))
+    return before, State(settings, after, base_of(settings))
+
+
+def configuration() -> dict[str, Any]:
+    """Return what `GET /admin/config` shows."""
+    return {
+        **report(_configured()[1], IDENTITY),
+        "last_updated": format_us(START_US),
+        "consul": {"connected": True, "last_index": 4712, "last_error": None},
+    }
+
+
+def configuration_change(event_type: str) -> Event:
+    """Return what is told of the two values."""
+    before, after = _configured()
+    if event_type == configuration_events.UPDATED:
+        (change,) = first_changes(after.trees, after.base)
+        return configuration_events.updated(change, IDENTITY, START_US)
+    (rejection,) = rejections(before, after.trees, after.base)
+    return configuration_events.rejected(rejection, IDENTITY, START_US)
 
 
 def letter() -> Letter:

@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from bridge_app import topics
 from bridge_app.domain import alarms
+from bridge_app.domain.configuration import events as configuration
 from bridge_app.domain.database_adapter import letters
 from bridge_app.domain.hook_schemas import payload_schema
 from bridge_app.domain.hooks import LIFECYCLE, TOOL_EXECUTION, TOOL_REGISTRATION, HookRoute
@@ -26,6 +27,8 @@ from bridge_app.web.api import examples, hook_bodies
 from bridge_app.web.api.payloads import (
     AnomalyDetected,
     AnomalyRecovered,
+    ConfigurationRejected,
+    ConfigurationUpdated,
     PatternDiscovered,
     PatternResolved,
     SeriesSummary,
@@ -96,6 +99,22 @@ MESSAGES: Final = (
     _found(PERFORMANCE, ANOMALY_DETECTED, "Something took, or used, far more than usual.", TOOL, AnomalyDetected),
     _found(PERFORMANCE, RECOVERED, "An anomaly is over.", TOOL, AnomalyRecovered),
     _found(PERFORMANCE, SUMMARY, "The figures of a series, at most once a minute.", TOOL, SeriesSummary),
+    Message(
+        topics.CONFIGURATION_CHANGES.name,
+        configuration.UPDATED,
+        "Another value of a setting is in force. Every worker publishes it, under one id.",
+        "`<service>/<key>`",
+        ConfigurationUpdated,
+        lambda: examples.configuration_change(configuration.UPDATED),
+    ),
+    Message(
+        topics.CONFIGURATION_CHANGES.name,
+        configuration.REJECTED,
+        "A value in Consul does not count; the one in force stays.",
+        "`<service>/<key>`",
+        ConfigurationRejected,
+        lambda: examples.configuration_change(configuration.REJECTED),
+    ),
     Message(
         topics.SYSTEM_ERRORS.name,
         alarms.CRITICAL,

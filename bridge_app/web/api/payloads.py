@@ -249,6 +249,55 @@ class ServiceError(msgspec.Struct):
     recovery_actions: list[str]
 
 
+class ChangeInfo(msgspec.Struct):
+    """Which key changed, and who changed it: `changed_by` is the id of a credential, null for a change in Consul.
+
+    `modify_index` is that of the value in Consul; of a deletion, of the deleted value.
+    """
+
+    configuration_key: str
+    configuration_path: str
+    previous_value: bool | float | str
+    new_value: bool | float | str
+    modify_index: int
+    change_source: Literal["consul_kv", "admin_api"]
+    changed_by: str | None
+    change_reason: str | None
+
+
+class ChangeImpact(msgspec.Struct):
+    """Whom a change concerns, and when it has effect."""
+
+    services: list[str]
+    restart_required: Literal[False]
+    effect: str
+
+
+class RollbackInfo(msgspec.Struct):
+    """How to take a change back: write the previous value, or delete the key when its value came from elsewhere."""
+
+    previous_value: bool | float | str
+    path: str
+    delete: bool
+
+
+class ConfigurationUpdated(msgspec.Struct):
+    """Another value of a setting is in force."""
+
+    change_info: ChangeInfo
+    change_impact: ChangeImpact
+    rollback_info: RollbackInfo
+
+
+class ConfigurationRejected(msgspec.Struct):
+    """A value in Consul that does not count; its `change_info` says that nothing changed."""
+
+    change_info: ChangeInfo
+    rejected_value: str
+    reason: str
+    in_force: bool | float | str
+
+
 class DeadLetter(msgspec.Struct):
     """A record that can never be handled, with the reason; what text would not give back is kept in base64, too."""
 

@@ -4,7 +4,6 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -48,13 +47,6 @@ class Agent:
 
         await eventually(registered, "the registration")
         return await self.service() or {}
-
-
-@pytest.fixture
-def settings(make_settings: Callable[..., Settings], stack: Mapping[str, str]) -> Settings:
-    return make_settings(
-        **stack, BRIDGE_INSTANCE_ID=f"test-{uuid4().hex[:8]}", BRIDGE_ADVERTISED_URL="http://127.0.0.1:6099"
-    )
 
 
 @pytest.fixture

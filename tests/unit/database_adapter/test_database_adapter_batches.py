@@ -108,19 +108,19 @@ def test_commit_stops_at_the_first_held_record(make_record: Callable[..., Any]) 
 
 
 def test_limit_is_judged_from_the_21st_record_on() -> None:
-    limit = DeadLetterLimit(0.5)
+    limit = DeadLetterLimit(lambda: 0.5)
     assert [limit.bad() for _ in range(21)] == [False] * 20 + [True]
 
 
 def test_limit_counts_the_last_hundred() -> None:
-    limit = DeadLetterLimit(0.5)
+    limit = DeadLetterLimit(lambda: 0.5)
     for _ in range(500):
         limit.good()
     assert [limit.bad() for _ in range(51)] == [False] * 50 + [True]
 
 
 def test_limit_allows_the_share_itself() -> None:
-    limit = DeadLetterLimit(0.5)
+    limit = DeadLetterLimit(lambda: 0.5)
     tripped = False
     for _ in range(200):
         limit.good()
@@ -129,19 +129,19 @@ def test_limit_allows_the_share_itself() -> None:
 
 
 def test_limit_counts_a_row_that_was_good_before_once() -> None:
-    limit = DeadLetterLimit(0.5)
+    limit = DeadLetterLimit(lambda: 0.5)
     for _ in range(100):
         limit.good()
     assert [limit.turned_bad() for _ in range(51)] == [False] * 50 + [True]
 
 
 def test_without_dead_letters_the_first_bad_record_trips() -> None:
-    assert DeadLetterLimit(None).bad()
+    assert DeadLetterLimit(lambda: None).bad()
 
 
 @given(st.lists(st.booleans(), max_size=300), st.floats(0, 1))
 def test_limit_agrees_with_its_definition(marks: list[bool], share: float) -> None:
-    limit = DeadLetterLimit(share)
+    limit = DeadLetterLimit(lambda: share)
     for seen, bad in enumerate(marks, start=1):
         last = marks[max(0, seen - 100) : seen]
         if bad:
@@ -152,7 +152,7 @@ def test_limit_agrees_with_its_definition(marks: list[bool], share: float) -> No
 
 @pytest.fixture
 def sorter() -> Sorter:
-    return Sorter(Subscription(str, ".dlq"), ".dlq", 0.5)
+    return Sorter(Subscription(str, ".dlq"), ".dlq", lambda: 0.5)
 
 
 def test_bad_records_do_not_stop_the_good_ones(sorter: Sorter, make_record: Callable[..., Any]) -> None:

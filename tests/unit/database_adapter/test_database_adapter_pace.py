@@ -24,6 +24,6 @@ def test_rate_is_that_of_the_last_minute() -> None:
 
 
 def test_free_dead_letters_are_not_judged() -> None:
-    limit = DeadLetterLimit(0.5, free=200)
+    limit = DeadLetterLimit(lambda: 0.5, free=200)
     assert [limit.bad() for _ in range(201)] == [False] * 200 + [True]
-    assert DeadLetterLimit(None, free=200).bad()
+    assert DeadLetterLimit(lambda: None, free=200).bad()

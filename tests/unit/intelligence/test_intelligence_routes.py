@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from bridge_app.clock import SystemClock
+from bridge_app.domain.configuration.live import LiveSettings
 from bridge_app.domain.intelligence.baselines import BaselineView
 from bridge_app.domain.intelligence.patterns import PatternView
 from bridge_app.effects.pattern_history import PatternHistory
@@ -48,7 +49,7 @@ async def http(view: PatternView, make_settings: Callable[..., Settings]) -> Asy
     answers = Answers(clock)
     app = faust.App("web-test", env_prefix="UNUSED_", autodiscover=False)
     new_web = web_factory(
-        make_settings(),
+        LiveSettings(make_settings()),
         answers=answers,
         clock=clock,
         new_uuid=lambda: str(uuid4()),

@@ -4,7 +4,7 @@ from bridge_app.runtime.guard import Guard
 
 
 def test_a_topic_stops_above_its_share_and_names_agent_and_error() -> None:
-    guard = Guard(0.5)
+    guard = Guard(lambda: 0.5)
     for _ in range(10):
         guard.good("a", "t")
     assert not any(guard.bad("a", "t", "no") for _ in range(10))
@@ -13,7 +13,7 @@ def test_a_topic_stops_above_its_share_and_names_agent_and_error() -> None:
 
 
 def test_agents_and_topics_are_judged_apart() -> None:
-    guard = Guard(0.5)
+    guard = Guard(lambda: 0.5)
     for agent, topic in (("a", "t"), ("b", "t"), ("a", "u")):
         assert not any(guard.bad(agent, topic, "no") for _ in range(20))
     assert guard.bad("a", "t", "no")
@@ -21,7 +21,7 @@ def test_agents_and_topics_are_judged_apart() -> None:
 
 
 def test_a_resumed_topic_is_counted_anew() -> None:
-    guard = Guard(0.5)
+    guard = Guard(lambda: 0.5)
     assert not guard.resume("t")
     assert [guard.bad("a", "t", "no") for _ in range(21)].index(True) == 20
     assert guard.resume("t")
@@ -30,7 +30,7 @@ def test_a_resumed_topic_is_counted_anew() -> None:
 
 
 def test_the_first_bad_records_of_a_resumed_topic_are_not_judged() -> None:
-    guard = Guard(0.5)
+    guard = Guard(lambda: 0.5)
     assert [guard.bad("a", "t", "no") for _ in range(21)].index(True) == 20
     assert guard.resume("t", 100)
     assert not any(guard.bad("a", "t", "no") for _ in range(100))
@@ -39,12 +39,21 @@ def test_the_first_bad_records_of_a_resumed_topic_are_not_judged() -> None:
     assert [guard.bad("a", "t", "no") for _ in range(21)].index(True) == 20
 
 
+def test_configuration_1_another_share_counts_from_the_next_dead_letter_on() -> None:
+    shares = [0.5]
+    guard = Guard(lambda: shares[0])
+    guard.good("a", "t", 60)
+    assert not any(guard.bad("a", "t", "no") for _ in range(20))
+    shares[0] = 0.2
+    assert guard.bad("a", "t", "no")
+
+
 def test_without_dead_letters_the_first_bad_record_stops_its_topic() -> None:
-    assert Guard(None).bad("a", "t", "no")
+    assert Guard(lambda: None).bad("a", "t", "no")
 
 
 def test_many_good_records_at_once_count_as_one_after_the_other() -> None:
-    at_once, one_by_one = Guard(0.5), Guard(0.5)
+    at_once, one_by_one = Guard(lambda: 0.5), Guard(lambda: 0.5)
     for count in (3, 40, 250):
         at_once.good("a", "t", count)
         for _ in range(count):

@@ -52,7 +52,7 @@ class FakeApp:
 
     def __init__(self) -> None:
         self.consumer = FakeConsumer()
-        self.guard = Guard(0.5)
+        self.guard = Guard(lambda: 0.5)
         self.crashes: list[BaseException] = []
         self.alarms: list[Alarm] = []
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 import faust
 from aiohttp import web
 
+from bridge_app.domain.configuration.live import LiveSettings
 from bridge_app.domain.idempotency import KeptAnswers
 from bridge_app.errors import RequestError, StartError
 from bridge_app.events.envelope import Event, Identity
@@ -66,23 +67,27 @@ class Worker:
         self.stopping = False
         self.recovered = True
         self.halted: list[StartError] = []
+        #: What is in force of the settings; and what is limited by it.
+        self.live = LiveSettings(settings)
+        self.most_hooks = most_hooks
+        self.turns = Turns(lambda: self.most_hooks, wait_seconds)
         self.kept = KeptAnswers(ttl_seconds=3600, most_keys=100)
         #: What happens while a worker waits for what others have answered.
         self.catch_up: Callable[[], None] = lambda: None
         self._answers = Answers(self.clock)
         self.app = faust.App("web-test", env_prefix="UNUSED_", web_bind="127.0.0.1", web_port=port, autodiscover=False)
-        self.web = self.app.web = self._new_web(settings)
+        self.web = self.app.web = self._new_web()
         self.health = self._new_health()
         idempotency = self._new_idempotency(wait_seconds)
-        hooks.register(self.app, self._new_receiver(idempotency, Turns(most_hooks, wait_seconds)))
+        hooks.register(self.app, self._new_receiver(idempotency))
         health_views.register(self.app, self.health, self._answers)
         documents.register(self.app, settings)
         self._register_defect()
         self._register_created(idempotency)
 
-    def _new_web(self, settings: Settings) -> BridgeWeb:
+    def _new_web(self) -> BridgeWeb:
         return web_factory(
-            settings,
+            self.live,
             answers=self._answers,
             clock=self.clock,
             new_uuid=_new_uuid,
@@ -110,7 +115,7 @@ class Worker:
             wait_seconds=wait_seconds,
         )
 
-    def _new_receiver(self, idempotency: Idempotency, turns: Turns) -> hooks.HookReceiver:
+    def _new_receiver(self, idempotency: Idempotency) -> hooks.HookReceiver:
         return hooks.HookReceiver(
             answers=self._answers,
             publish=self._publish,
@@ -119,7 +124,7 @@ class Worker:
             clock=self.clock,
             new_uuid=_new_uuid,
             idempotency=idempotency,
-            turns=turns,
+            turns=self.turns,
         )
 
     async def _catch_up(self) -> None:

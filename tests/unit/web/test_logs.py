@@ -10,7 +10,8 @@ import orjson
 import pytest
 import structlog
 
-from bridge_app.logs import NoiseLimit, configure, masking, secrets_of
+from bridge_app.logs import NoiseLimit, configure, masking, set_level
+from bridge_app.masking import secrets_of
 from bridge_app.runtime.process import BridgeWorker
 from bridge_app.settings import Settings
 
@@ -113,3 +114,23 @@ def test_the_secrets_of_the_settings_are_masked_wherever_they_appear(make_settin
 
     for secret in environ.values():
         assert mask(None, "info", {"event": f"refused: {secret}!"}) == {"event": "refused: ***!"}
+
+
+def test_configuration_1_another_level_counts_at_once(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    own, chatty = structlog.get_logger("bridge"), logging.getLogger("faust")
+
+    def say() -> None:
+        own.debug("own_debug")
+        own.info("own_info")
+        chatty.info("[^-App]: Starting...")
+        chatty.warning("chatty_warning")
+
+    for level in ("INFO", "DEBUG", "ERROR", "WARNING"):
+        set_level(level)
+        say()
+    set_level("INFO")
+    assert [line["event"] for line in lines()] == [
+        "own_info", "chatty_warning",
+        "own_debug", "own_info", "[^-App]: Starting...", "chatty_warning",
+        "chatty_warning",
+    ]  # fmt: skip

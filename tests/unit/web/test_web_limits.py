@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import orjson
 
+from bridge_app.web.limits import Turns
 from tests.lab.waiting import eventually
 from tests.unit.web.asking import ROUTE
 from tests.unit.web.conftest import StartWorker
@@ -89,3 +90,49 @@ async def test_a_hook_that_gets_its_turn_in_time_is_taken(start_worker: StartWor
         await eventually(lambda: worker.waiting == 1, "the first is being published")
         worker.gate.set()
         assert [(await hook)[0].status for hook in hooks] == [200] * 3
+
+
+async def test_configuration_1_another_limit_of_hooks_counts_from_the_next_hook_on(start_worker: StartWorker) -> None:
+    worker = await start_worker(most_hooks=1, wait_seconds=20)
+    worker.gate.clear()
+    async with aiohttp.ClientSession(worker.url) as http:
+        hooks = [asyncio.create_task(post(http)) for _ in range(2)]
+        await eventually(lambda: worker.waiting == 1, "one is being published")
+        worker.most_hooks = 3
+        hooks.append(asyncio.create_task(post(http)))
+        await eventually(lambda: worker.waiting == 3, "the one that waited comes with the next")
+        worker.most_hooks = 1
+        hooks.append(asyncio.create_task(post(http)))
+        assert worker.turns.taken == 3
+        worker.gate.set()
+        assert [(await hook)[0].status for hook in hooks] == [200] * 4
+    assert worker.turns.taken == 0
+
+
+async def test_who_gives_up_waiting_leaves_no_turn_behind() -> None:
+    turns = Turns(lambda: 1, wait_seconds=20)
+    async with turns.turn():
+        waiting = [asyncio.create_task(_take(turns)) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+    waiting[1].cancel()  # its turn has come, and it has not noticed yet
+    assert isinstance((await asyncio.gather(*waiting, return_exceptions=True))[0], asyncio.CancelledError)
+    assert waiting[2].result()
+    assert turns.taken == 0
+
+
+async def _take(turns: Turns) -> bool:
+    async with turns.turn():
+        return True
+
+
+async def test_configuration_1_another_rate_limit_counts_at_once_and_fills_the_buckets(
+    start_worker: StartWorker,
+) -> None:
+    worker = await start_worker()
+    async with aiohttp.ClientSession(worker.url) as http:
+        statuses = []
+        for limit in (1, 2, 0):
+            worker.live.override({"rate_limit_per_minute": limit})
+            statuses.append([(await post(http))[0].status for _ in range(3)])
+    assert statuses == [[200, 429, 429], [200, 200, 429], [200, 200, 200]]

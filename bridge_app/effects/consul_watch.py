@@ -1,0 +1,202 @@
+"""The watch: what operators write into Consul is in force on every worker at once (configuration §4)."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+
+import structlog
+from mode import Service
+
+from bridge_app.clock import Clock
+from bridge_app.domain.breaker import CircuitBreaker
+from bridge_app.domain.configuration.requests import Operation, written
+from bridge_app.domain.configuration.tree import lost_all
+from bridge_app.effects.configuration import ENVIRONMENT, SHARED, Configuration
+from bridge_app.effects.consul_client import REFUSALS, REQUEST_SECONDS
+from bridge_app.effects.consul_kv import ConsulKv, Reading, longest
+from bridge_app.errors import CircuitOpenError, ServiceUnavailable
+from bridge_app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+#: How long the worker waits for Consul when it starts.
+FIRST_SECONDS = 2.0
+#: From one query of a tree to its next.
+GAP_SECONDS = 0.2
+FIRST_RETRY_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 30.0
+
+#: Consul is away, or lets nobody read.
+LOST = (ServiceUnavailable, CircuitOpenError, TimeoutError, *REFUSALS)
+
+
+class _Watched:
+    """One tree: how far it was read, how often it was taken, when it was asked for last, and whether it is in reach."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.index = 0
+        self.version = 0
+        self.asked: float | None = None
+        self.is_connected = False
+
+
+class ConsulWatch(Service):
+    """Keeps the configuration as Consul has it, by one query per tree that waits for a change.
+
+    Consul away: the last values stay in force; it is tried again after 1 s, then after up to 30 s, each time somewhat
+    earlier by `jitter`, a number from 0 to 1. With `CONSUL_ENABLED=false` nothing happens.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        kv: ConsulKv,
+        breaker: CircuitBreaker,
+        configuration: Configuration,
+        *,
+        clock: Clock,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        super().__init__()
+        self.enabled = settings.consul_enabled
+        self.last_error: str | None = None
+        self._wait_seconds = settings.consul_watch_wait_seconds
+        self._kv = kv
+        self._breaker = breaker
+        self._configuration = configuration
+        self._clock = clock
+        self._jitter = jitter
+        self._watched = {name: _Watched(configuration.tree(name).prefix) for name in (ENVIRONMENT, SHARED)}
+        self._watching: asyncio.Future[None] | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether Consul answered what it was asked last."""
+        return all(watched.is_connected for watched in self._watched.values())
+
+    @property
+    def last_index(self) -> int | None:
+        """Consul's index as far as it was read, None before that."""
+        return max(watched.index for watched in self._watched.values()) or None
+
+    async def on_start(self) -> None:
+        if not self.enabled:
+            return
+        self._kv.open()
+        try:
+            async with asyncio.timeout(FIRST_SECONDS):
+                await self.begin()
+        except LOST as error:
+            self._lost(error, *self._watched.values())
+        self._watching = self.add_future(self._keep_watching())
+        await asyncio.sleep(0)  # it begins; cancelled before that it would never be awaited
+
+    async def on_stop(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        await self._kv.close()
+
+    async def begin(self) -> None:
+        """Read both trees and put them in force, unless that was done.
+
+        Raises:
+            ServiceUnavailable, CircuitOpenError, TimeoutError, one of REFUSALS: Consul cannot be read.
+        """
+        if self._configuration.is_read:
+            return
+        environment, shared = [await self._read(watched) for watched in self._watched.values()]
+        self._configuration.begin(environment.entries, shared.entries)
+        for watched, reading in zip(self._watched.values(), (environment, shared), strict=True):
+            watched.index = max(watched.index, reading.as_of)
+
+    def take_written(self, reading: Reading, operations: Sequence[Operation], index: int | None) -> None:
+        """Put in force what was read of this environment, and what was then written into it at an index."""
+        watched, tree = self._watched[ENVIRONMENT], self._configuration.tree(ENVIRONMENT)
+        known = reading.entries if reading.as_of >= watched.index else tree.entries
+        after = known if index is None else written(known, operations, index)
+        watched.index = max(watched.index, reading.as_of, index or 0)
+        watched.version += 1
+        self._configuration.take(ENVIRONMENT, after)
+
+    async def _keep_watching(self) -> None:
+        delays = self._delays()
+        while not self._configuration.is_read:
+            try:
+                await asyncio.sleep(next(delays))
+                await self.begin()
+            except LOST as error:
+                self._lost(error, *self._watched.values())
+        async with asyncio.TaskGroup() as group:
+            for name in self._watched:
+                group.create_task(self._follow(name))
+
+    async def _follow(self, name: str) -> None:
+        watched, delays = self._watched[name], self._delays()
+        index = watched.index
+        while True:
+            try:
+                index = await self._next(name, watched, index)
+                delays = self._delays()
+            except LOST as error:
+                self._lost(error, watched)
+                index = 0
+                await asyncio.sleep(next(delays))
+
+    async def _next(self, name: str, watched: _Watched, index: int) -> int:
+        """Wait for a change and take it; return the index from which the next is waited for, 0 to read at once."""
+        version = watched.version
+        reading = await self._read(watched, index)
+        if reading.as_of < index:
+            return 0
+        if lost_all(self._configuration.tree(name), reading.entries):
+            reading = await self._read(watched, consistent=True)
+        if watched.version != version and reading.as_of < watched.index:
+            return index  # what was written meanwhile is newer
+        watched.index = reading.as_of
+        watched.version += 1
+        self._configuration.take(name, reading.entries)
+        return reading.as_of
+
+    async def _read(self, watched: _Watched, index: int = 0, *, consistent: bool = False) -> Reading:
+        await self._pace(watched)
+        wait = self._wait_seconds if index else 0.0
+
+        async def read() -> Reading:
+            return await self._kv.read(watched.prefix, index=index, wait=wait, consistent=consistent)
+
+        reading = await self._breaker.call(read, timeout=longest(wait) + REQUEST_SECONDS)
+        if not watched.is_connected:
+            log.info("consul_watched", path=watched.prefix, index=reading.as_of)
+        watched.is_connected = True
+        return reading
+
+    async def _pace(self, watched: _Watched) -> None:
+        """Let some time pass between two queries of a tree."""
+        now = self._clock.monotonic()
+        if watched.asked is not None and now < watched.asked + GAP_SECONDS:
+            await asyncio.sleep(watched.asked + GAP_SECONDS - now)
+        watched.asked = self._clock.monotonic()
+
+    def _lost(self, error: Exception, *lost: _Watched) -> None:
+        self.last_error = str(error) or type(error).__name__
+        for watched in lost:
+            if watched.is_connected or not self._configuration.is_read:
+                log.warning("consul_not_watched", path=watched.prefix, error=self.last_error)
+            watched.is_connected = False
+
+    def _delays(self) -> "_Delays":
+        return _Delays(self._jitter)
+
+
+class _Delays:
+    """How long to wait before the next try, in seconds."""
+
+    def __init__(self, jitter: Callable[[], float]) -> None:
+        self._jitter = jitter
+        self._longest = FIRST_RETRY_SECONDS
+
+    def __next__(self) -> float:
+        longest, self._longest = self._longest, min(2 * self._longest, LONGEST_RETRY_SECONDS)
+        return longest * (1 - self._jitter() / 4)
