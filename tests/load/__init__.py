@@ -7,7 +7,8 @@ which `make bench ARGS="hooks rows"` runs some:
     hooks       hooks accepted per second and their latency, beside bare aiohttp handlers
     rows        from a hook to its row and to its pattern's row, at half of the highest rate with a flat lag
     outbox      how long 10,000 hooks of an outage take to be replayed, on a broker that is stopped and started
-    adapter     rows per second from a backlog, beside a hand-written consumer with the same statement
+    adapter     rows per second from a backlog, and the lag of a row at 500 events per second, beside a hand-written
+                consumer with the same statement, writes row by row, COPY, and a Kafka Connect JDBC sink
 
 Of the step: every contestant is a process of its own and does the same work: read the same topic, decode the same JSON
 into the same msgspec Struct, and keep per key the number of events and a sum in RocksDB, with a changelog in Kafka
@@ -31,7 +32,13 @@ survive a kill at any moment. The others count twice after some kills, and stock
     hooks               the rounds of the hooks, with bare_handler as the ceiling
     rows                the search for the highest rate, and the latencies
     outbox              the outage and the replay
-    adapter             the rounds of the adapter, with adapter_job as both contestants
+    adapter             the rounds of the rows
+    adapter_ways        its contestants, for a backlog and for following a topic
+    adapter_job         those that are programs of ours
+    adapter_lag         events at an even pace, and the lag of their rows
+    adapter_events      what they read
+    connect             Kafka Connect with its JDBC sink
+    connect_jars        fetched, and checked against connect.sha256, when the part runs for the first time
     broker              topics: made, filled, copied, recounted
     contest             runs a contestant and reads its report
     report              medians, ratios and the Markdown

@@ -1,13 +1,16 @@
 """`python -m tests.load [PART …]`: the benchmark, on the services that the environment names; prints Markdown."""
 
 import argparse
+import logging
 import os
 import sys
 import uuid
 from collections.abc import Awaitable, Callable
 
+import structlog
 import uvloop
 
+from deploy.local.errors import StackError
 from tests.load import workload
 from tests.load.adapter import AdapterBench
 from tests.load.broker import Broker
@@ -55,7 +58,6 @@ async def rows(broker: Broker, mark: str, options: Options) -> str:
 
 async def adapter(broker: Broker, mark: str, options: Options) -> str:
     bench = AdapterBench(broker, mark, os.environ)
-    await bench.prepare()
     for number in range(1, options.rounds + 1):
         _say(f"adapter: round {number} of {options.rounds}")
         await bench.round(number)
@@ -102,9 +104,12 @@ def main() -> int:
     if missing:
         _say(f"{missing[0]} is not set: `make bench` starts Kafka and PostgreSQL and sets it")
         return 2
+    quiet = structlog.make_filtering_bound_logger(logging.WARNING)
+    # Standard output is the report's.
+    structlog.configure(wrapper_class=quiet, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         uvloop.run(bench(options))
-    except* (ContestFailed, Refused, AssertionError) as errors:
+    except* (ContestFailed, Refused, StackError, AssertionError) as errors:
         _say(f"no number: {_first(errors)!r}")
         failed = True
     else:

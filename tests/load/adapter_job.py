@@ -1,16 +1,22 @@
-"""Two ways to make rows of a topic's events: the bridge's database adapter, and with `--plain` a hand-written consumer.
+"""Ways to make rows of a topic's events: the bridge's database adapter, and consumers written by hand.
 
-Both write batches of 1,000 with the same statement, and commit behind them. The hand-written one maps nothing: it knows
-where each column stands in the JSON, has no other table, no dead letters and no answer to any failure. Run as
+    (nothing)       the adapter
+    --statement     batches of 1,000, each one statement: the adapter's
+    --rows          as many fetched at once, but each event its own statement and its own transaction
+    --copy          batches of 1,000, each one COPY: an event that comes again ends it
+
+Whoever wrote a batch commits its offsets behind it. Those written by hand map nothing: they know where each column
+stands in the JSON, have no other table, no dead letters and no answer to any failure. Run as
 `python -m tests.load.adapter_job`.
 """
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
+import asyncpg
 import orjson
 import uvloop
 from aiokafka import AIOKafkaConsumer
@@ -25,6 +31,16 @@ from bridge_app.events.envelope import Identity
 from bridge_app.settings import Settings
 from tests.load.job import Job, Stopwatch
 
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Rows: TypeAlias = list[tuple[Any, ...]]
+Write: TypeAlias = Callable[[Connection, Rows], Awaitable[None]]
+
+COLUMNS = [column.name for column in EVENT_LOGS.columns]
+QUOTED = '"{}"'.format
+INSERT_ONE = (
+    f"INSERT INTO {EVENT_LOGS.name} ({', '.join(map(QUOTED, COLUMNS))}) "
+    f"VALUES ({', '.join(f'${number}' for number, _ in enumerate(COLUMNS, start=1))}) ON CONFLICT DO NOTHING"
+)
 POLL_SECONDS = 0.005
 START_SECONDS = 30
 
@@ -37,8 +53,8 @@ async def bridge(job: Job, watch: Stopwatch, settings: Settings, postgres: Postg
     await until(lambda: adapter.snapshot()["total_events"] >= job.events)
 
 
-async def plain(job: Job, watch: Stopwatch, settings: Settings, postgres: Postgres) -> None:
-    connection = await postgres.connect("plain", synchronous_commit="on")
+async def by_hand(job: Job, watch: Stopwatch, settings: Settings, postgres: Postgres, write: Write) -> None:
+    connection = await postgres.connect("by-hand", synchronous_commit="on")
     consumer = AIOKafkaConsumer(
         job.topic,
         bootstrap_servers=job.servers,
@@ -54,9 +70,25 @@ async def plain(job: Job, watch: Stopwatch, settings: Settings, postgres: Postgr
         fetched = await consumer.getmany(timeout_ms=1000, max_records=settings.adapter_batch_size)
         rows = [_row(record) for records in fetched.values() for record in records]
         if rows:
-            await connection.execute(insert(EVENT_LOGS), *zip(*rows, strict=True))
+            await write(connection, rows)
             await consumer.commit()
         stored += len(rows)
+
+
+async def statement(connection: Connection, rows: Rows) -> None:
+    await connection.execute(insert(EVENT_LOGS), *zip(*rows, strict=True))
+
+
+async def one_by_one(connection: Connection, rows: Rows) -> None:
+    for row in rows:
+        await connection.execute(INSERT_ONE, *row)
+
+
+async def copy(connection: Connection, rows: Rows) -> None:
+    await connection.copy_records_to_table(EVENT_LOGS.name, records=rows, columns=COLUMNS)
+
+
+WRITERS: dict[str, Write] = {"--statement": statement, "--rows": one_by_one, "--copy": copy}
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -91,7 +123,10 @@ async def main() -> None:
     postgres = Postgres(settings)
     await postgres.start()
     await asyncio.wait_for(postgres.ready.wait(), START_SECONDS)
-    await (plain if "--plain" in sys.argv else bridge)(job, watch, settings, postgres)
+    if sys.argv[1:]:
+        await by_hand(job, watch, settings, postgres, WRITERS[sys.argv[1]])
+    else:
+        await bridge(job, watch, settings, postgres)
     watch.finish()
 
 

@@ -38,6 +38,10 @@ class Broker:
     async def fill(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
         """Make a topic of records, each in the partition of its key."""
         await self.create(topic)
+        await self.send(topic, records)
+
+    async def send(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
+        """Add records to a topic as fast as it takes them, each to the partition of its key."""
         by_partition: dict[int, list[tuple[bytes, bytes | None]]] = defaultdict(list)
         for key, value in records:
             by_partition[partition_of(key, self.partitions)].append((key, value))

@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,10 @@ import msgspec
 from tests.load import workload
 from tests.load.job import Job, Report
 
-LONGEST_SECONDS = 60
+#: Many times what the slowest needs on an idle machine.
+LONGEST_SECONDS = 180
+LOG = "log"
+RESULT = "report.json"
 FAUST = (sys.executable, "-m", "faust", "--loop", "uvloop", "-A")
 WORKER = ("worker", "--without-web", "-l", "info")
 
@@ -59,6 +63,54 @@ PLAIN = Contestant("plain aiokafka, no state", (sys.executable, "-m", "tests.loa
 CONTESTANTS = (BRIDGE, STOCK, TUNED, QUIX, PLAIN)
 
 
+class Running:
+    """A contestant at work, with a data folder of its own."""
+
+    def __init__(self, name: str, process: "subprocess.Popen[bytes]", folder: Path) -> None:
+        self._name = name
+        self._process = process
+        self._folder = folder
+
+    def wait(self, seconds: float) -> None:
+        """Return when it has ended, or after so many seconds."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+
+    def check(self) -> None:
+        """Raise ContestFailed when it has ended."""
+        if self._process.poll() is not None:
+            raise self._failed("ended too early")
+
+    def report(self) -> Report:
+        """Return what it measured. Raises ContestFailed when there is nothing."""
+        result = self._folder / RESULT
+        if not result.exists():
+            raise self._failed("gave no report")
+        return msgspec.json.decode(result.read_bytes(), type=Report)
+
+    def _failed(self, how: str) -> ContestFailed:
+        log = (self._folder / LOG).read_text(errors="replace")
+        return ContestFailed(f"{self._name} {how}:\n{log[-4000:]}")
+
+
+@contextmanager
+def started(contestant: Contestant, job: Job, environ: Mapping[str, str] = os.environ) -> Iterator[Running]:
+    """Give a contestant a job and a fresh data folder. It is killed at the end, unless it has ended."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        (folder / "state").mkdir()
+        job = msgspec.structs.replace(job, data_dir=str(folder / "state"), result=str(folder / RESULT))
+        with (folder / LOG).open("wb") as output:
+            process = subprocess.Popen(
+                contestant.command, env={**environ, **job.as_environ()}, stdout=output, stderr=output
+            )
+        try:
+            yield Running(contestant.name, process, folder)
+        finally:
+            process.kill()
+            process.wait()
+
+
 def run(
     contestant: Contestant,
     *,
@@ -69,35 +121,20 @@ def run(
     recover: bool = False,
     environ: Mapping[str, str] = os.environ,
 ) -> Report:
-    """Give a contestant a job, a fresh data folder and all the time it may need; return its report.
+    """Give a contestant a job and all the time it may need; return its report.
 
     Raises:
         ContestFailed: it ended without one, or took too long.
     """
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        folder = Path(name)
-        state, result, log = folder / "state", folder / "report.json", folder / "log"
-        state.mkdir()
-        job = Job(
-            servers=servers,
-            topic=topic,
-            partitions=workload.PARTITIONS,
-            events=events,
-            app_id=app_id,
-            data_dir=str(state),
-            result=str(result),
-            tuned=contestant.tuned,
-            recover=recover,
-        )
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                contestant.command, env={**environ, **job.as_environ()}, stdout=output, stderr=output
-            )
-            try:
-                process.wait(LONGEST_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        if not result.exists():
-            raise ContestFailed(f"{contestant.name} gave no report:\n{log.read_text(errors='replace')[-4000:]}")
-        return msgspec.json.decode(result.read_bytes(), type=Report)
+    job = Job(
+        servers=servers,
+        topic=topic,
+        partitions=workload.PARTITIONS,
+        events=events,
+        app_id=app_id,
+        tuned=contestant.tuned,
+        recover=recover,
+    )
+    with started(contestant, job, environ) as running:
+        running.wait(LONGEST_SECONDS)
+        return running.report()

@@ -14,7 +14,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one contestant: handle `events` events of `topic`, or recover a table when `recover` is set.
 
     `app_id` names the consumer group and the changelog, `data_dir` the state; `tuned` asks for the best public settings
-    instead of the defaults. The report goes to `result`.
+    instead of the defaults. The report goes to the file `result`.
     """
 
     servers: str
@@ -22,8 +22,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     partitions: int
     events: int
     app_id: str
-    data_dir: str
-    result: str
+    data_dir: str = ""
+    result: str = ""
     tuned: bool = False
     recover: bool = False
 

@@ -6,14 +6,23 @@ from uuid import uuid4
 
 import pytest
 
-from tests.load import rows, workload
-from tests.load.adapter import AdapterBench
+from tests.load import connect_jars, rows, workload
+from tests.load.adapter import BACKLOG, BRIDGE, COPY, ONE_BY_ONE, PLAIN, AdapterBench
+from tests.load.adapter_lag import Schedule
+from tests.load.adapter_ways import ConnectSink, Way
 from tests.load.broker import Broker
 from tests.load.hooks import BARE_NAME, HEALTH_NAME, PRODUCING_NAME, STARTS_NAME, HookBench
 from tests.load.outbox import OutboxBench
 from tests.load.rows import RowBench
 
 RATE = 20
+#: All of a row but the name of its topic and when it was made.
+SAME = """
+    SELECT event_id, session_id, correlation_id, causation_id, event_type, "partition", "offset", event_key, timestamp,
+        kafka_timestamp > now() - interval '10 minutes', status, processing_time_ms, payload, metadata
+    FROM event_logs ORDER BY event_id
+"""
+SHORT = Schedule(burst=200, settle=0.2, measured=0.5)
 
 
 @pytest.fixture
@@ -69,9 +78,32 @@ async def test_bench_outbox_watches_the_replay_of_every_hook_of_an_outage(
     assert "- replay of 500 events: " in bench.report()
 
 
-async def test_bench_adapter_lets_both_store_every_event(broker: Broker, mark: str, environ: Mapping[str, str]) -> None:
-    bench = AdapterBench(broker, mark, environ, events=2000)
-    await bench.prepare()
+@pytest.mark.parametrize("way", [BRIDGE, PLAIN, ONE_BY_ONE, COPY], ids=lambda way: way.name)
+async def test_bench_adapter_lets_a_program_store_a_backlog_and_follow_a_topic(
+    broker: Broker, mark: str, environ: Mapping[str, str], way: Way
+) -> None:
+    bench = AdapterBench(broker, mark, environ, [way], events=500, schedule=SHORT)
     await bench.round(1)
 
-    assert bench.report().startswith("| rows/s | from a backlog |")
+    (sample,), (lag,) = bench.results[BACKLOG][way.name], bench.lags[way.name]
+    assert sample.items == 500 * way.share
+    assert sample.rate > 0 < sample.cpu_seconds
+    assert 0 < lag.p50 <= lag.p95 <= lag.p99
+
+
+@pytest.mark.skipif(not connect_jars.are_cached(), reason="`make bench ARGS=adapter` fetches Kafka Connect, once")
+async def test_bench_adapter_lets_kafka_connect_store_the_same_rows(
+    broker: Broker, mark: str, environ: Mapping[str, str]
+) -> None:
+    connect = ConnectSink("Connect", warm_up=100)
+    bench = AdapterBench(broker, mark, environ, [PLAIN, connect])
+    async with bench.place(connect, "same") as place:
+        sample = await connect.backlog(place, 400)
+        stored = await place.postgres.fetch(SAME)
+    async with bench.place(PLAIN, "same") as place:
+        await PLAIN.backlog(place, 500)
+        expected = await place.postgres.fetch(SAME)
+
+    assert sample.items == 400
+    assert sample.rate > 0 < sample.cpu_seconds
+    assert stored == expected

@@ -47,16 +47,16 @@ def test_kafka_is_not_resolved_when_it_is_cached(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     jar = tmp_path / "a.jar"
     jar.touch()
-    (toolchain.cache_folder() / f"kafka-{toolchain.KAFKA_VERSION}.classpath").write_text(f"{jar}\n")
+    (toolchain.cache_folder() / f"kafka-{toolchain.KAFKA.version}.classpath").write_text(f"{jar}\n")
 
-    def resolve() -> list[Path]:
+    def resolve(_library: toolchain.Library) -> list[Path]:
         raise StackError("a network was used")
 
-    monkeypatch.setattr(toolchain, "_resolve_kafka", resolve)
-    assert toolchain.kafka_classpath() == [str(jar)]
+    monkeypatch.setattr(toolchain, "_resolve", resolve)
+    assert toolchain.classpath(toolchain.KAFKA) == [str(jar)]
     jar.unlink()
     with pytest.raises(StackError, match="a network was used"):
-        toolchain.kafka_classpath()
+        toolchain.classpath(toolchain.KAFKA)
 
 
 def test_what_another_process_fetches_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
