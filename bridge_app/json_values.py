@@ -7,6 +7,7 @@ cannot store U+0000, orjson writes neither longer integers nor deeper nesting th
 import json
 import math
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, TypeAlias
 
 import msgspec
@@ -21,6 +22,7 @@ MAX_ERRORS = 100
 #: Where a value stands: the place around it and its name or index there; None is the whole body.
 Place: TypeAlias = "tuple[Place, str | int] | None"
 
+_CONTAINERS = (dict, list)
 _decode = msgspec.json.Decoder().decode
 
 
@@ -78,11 +80,12 @@ def too_deep(text: bytes, value: Any, levels: int) -> bool:
     """Tell whether the value read from `text` has more than `levels` levels of objects and arrays."""
     if text.count(b"{") + text.count(b"[") <= levels:
         return False
-    containers = _containers([value])
+    containers = [value] if isinstance(value, _CONTAINERS) else []
     for _ in range(levels):
         if not containers:
             return False
-        containers = [inner for outer in containers for inner in _containers(_items(outer))]
+        inside = chain.from_iterable(map(_items, containers))
+        containers = [inner for inner in inside if isinstance(inner, _CONTAINERS)]
     return bool(containers)
 
 
@@ -128,7 +131,3 @@ def leaves(value: Any, place: Place = None) -> Iterator[tuple[Place, Any]]:
 
 def _items(container: dict[str, Any] | list[Any]) -> Iterable[Any]:
     return container.values() if isinstance(container, dict) else container
-
-
-def _containers(values: Iterable[Any]) -> list[dict[str, Any] | list[Any]]:
-    return [value for value in values if isinstance(value, dict | list)]
