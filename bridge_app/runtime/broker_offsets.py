@@ -72,7 +72,8 @@ class BrokerOffsets:
         return found
 
     async def with_records(self, stalls: Iterable[Stall]) -> list[Stall]:
-        """Return those that have a record to read: the marks of transactions take offsets, and nobody commits them.
+        """Return those whose commits stand still before a record: the marks of transactions take offsets, and nobody
+        commits them. Records that came behind them later have had less time, and are for a later look.
 
         All are looked at together, in 2 s. One that has records may be missing beside others that are returned.
         """
@@ -90,8 +91,8 @@ class BrokerOffsets:
         if fresh:
             await consumer.seek_to_beginning(*fresh)
         fetched = await consumer.getmany(timeout_ms=PEEK_MS)
-        last = {TP(*tp): records[-1].offset for tp, records in fetched.items() if records}
-        return [stall for stall in asked if last.get(stall.owned.tp, -1) >= max(stall.offsets.committed, 0)]
+        offsets = {TP(*tp): [record.offset for record in records] for tp, records in fetched.items()}
+        return [stall for stall in asked if any(map(stall.covers, offsets.get(stall.owned.tp, ())))]
 
     async def disconnect(self) -> None:
         """Close the clients."""

@@ -21,11 +21,19 @@ class Offsets(NamedTuple):
 
 
 class Stall(NamedTuple):
-    """A partition with records to read whose commits have not moved for `seconds`."""
+    """A partition with offsets to commit whose commits have not moved for `seconds`; it ended at `first_end` then.
+
+    What came later has had less time.
+    """
 
     owned: Owned
     offsets: Offsets
     seconds: float
+    first_end: int
+
+    def covers(self, offset: int) -> bool:
+        """Whether a record at this offset has stood still for that long."""
+        return self.offsets.committed <= offset < self.first_end
 
 
 class StallWatch:
@@ -33,7 +41,7 @@ class StallWatch:
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
-        self._still: dict[Owned, tuple[int, float]] = {}
+        self._still: dict[Owned, tuple[Offsets, float]] = {}
 
     def look(self, found: Mapping[Owned, Offsets], now: float) -> list[Stall]:
         """Compare what the broker says with what it said before; return what has stood still for too long.
@@ -43,14 +51,14 @@ class StallWatch:
         before, self._still = self._still, {}
         stalls = []
         for owned, offsets in found.items():
-            if offsets.committed >= offsets.end:
+            if offsets.end <= max(offsets.committed, 0):
                 continue
-            committed, since = before.get(owned, (offsets.committed, now))
-            if committed != offsets.committed:
-                since = now
-            self._still[owned] = (offsets.committed, since)
+            first, since = before.get(owned, (offsets, now))
+            if first.committed != offsets.committed:
+                first, since = offsets, now
+            self._still[owned] = (first, since)
             if now - since >= self._limit:
-                stalls.append(Stall(owned, offsets, now - since))
+                stalls.append(Stall(owned, offsets, now - since, first.end))
         return stalls
 
     def forgive(self, harmless: Iterable[Owned]) -> None:

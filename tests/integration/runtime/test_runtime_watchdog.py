@@ -64,7 +64,7 @@ async def test_resilience_14_a_partition_without_a_leader_hides_nothing_of_the_o
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 found = await broker.offsets({lab.group: [here, gone]})
-                stalls = [Stall(owned, offsets, 0.0) for owned, offsets in found.items()]
+                stalls = [Stall(owned, offsets, 0.0, offsets.end) for owned, offsets in found.items()]
                 real = await broker.with_records(stalls)
         finally:
             await broker.disconnect()

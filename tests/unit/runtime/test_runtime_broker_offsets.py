@@ -97,8 +97,15 @@ async def test_a_stall_is_real_when_there_is_a_record_at_its_commit_or_behind_it
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     broker = asking(monkeypatch, 1, 1, records={HERE: [3, 4], THERE: [7]})
-    behind = Stall(Owned("adapter", HERE), Offsets(3, 9), 60)
-    fresh = Stall(Owned("adapter", THERE), Offsets(-1, 9), 60)
-    marks_only = Stall(Owned("agents", HERE), Offsets(5, 9), 60)
+    behind = Stall(Owned("adapter", HERE), Offsets(3, 9), 60, 9)
+    fresh = Stall(Owned("adapter", THERE), Offsets(-1, 9), 60, 9)
+    marks_only = Stall(Owned("agents", HERE), Offsets(5, 9), 60, 9)
     assert await broker.with_records([behind, fresh, marks_only]) == [behind, fresh]
     assert await broker.with_records([marks_only]) == []
+
+
+async def test_a_record_that_came_later_is_no_stall_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look at the ends and the look at the records, or behind what nobody commits."""
+    broker = asking(monkeypatch, 1, 1, records={HERE: [6]})
+    assert await broker.with_records([Stall(Owned("agents", HERE), Offsets(5, 7), 60, first_end=6)]) == []
+    assert await broker.with_records([Stall(Owned("agents", HERE), Offsets(5, 7), 60, first_end=7)]) != []

@@ -19,7 +19,15 @@ def test_a_partition_that_stands_still_with_lag_is_told_after_the_limit() -> Non
     assert watch.look({ONE: Offsets(5, 9)}, 0) == []
     assert watch.look({ONE: Offsets(5, 20)}, 59) == []
     (stall,) = watch.look({ONE: Offsets(5, 30)}, 60)
-    assert (stall.owned, stall.offsets, stall.seconds) == (ONE, Offsets(5, 30), 60)
+    assert stall == (ONE, Offsets(5, 30), 60, 9)
+    assert [offset for offset in range(4, 31) if stall.covers(offset)] == [5, 6, 7, 8]
+
+
+def test_an_empty_partition_does_not_stand_still() -> None:
+    watch = StallWatch(60)
+    assert watch.look({ONE: Offsets(-1, 0), TWO: Offsets(3, 3)}, 0) == []
+    assert watch.look({ONE: Offsets(-1, 1), TWO: Offsets(3, 4)}, 70) == []
+    assert [stall.owned for stall in watch.look({ONE: Offsets(-1, 1), TWO: Offsets(3, 4)}, 130)] == [ONE, TWO]
 
 
 def test_progress_and_the_end_of_lag_start_the_time_anew() -> None:
