@@ -59,7 +59,7 @@ class Parts:
             restore_topics=app.restore_topics,
         )
         self.consul = ConsulRegistration(settings, self.breakers["consul"])
-        self.teller = Teller(self.publish_extra)
+        self.teller = Teller(self.publish_extra, stop_seconds=stop_seconds)
         self.configuration = Configuration(
             app.live, tell=self.teller.tell, identity=app.identity, clock=clock, metrics=app.metrics
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from mode import Service
 
+from bridge_app.backoff import Backoff
 from bridge_app.clock import Clock
 from bridge_app.domain.breaker import CircuitBreaker
 from bridge_app.domain.configuration.requests import Operation, written
@@ -23,8 +24,9 @@ log = structlog.get_logger(__name__)
 FIRST_SECONDS = 2.0
 #: From one query of a tree to its next.
 GAP_SECONDS = 0.2
-FIRST_RETRY_SECONDS = 1.0
-LONGEST_RETRY_SECONDS = 30.0
+#: First and longest pause before the next try, in seconds, and the share by which it may be shorter.
+RETRY = (1.0, 30.0)
+JITTER = 0.25
 
 #: Consul is away, or lets nobody read.
 LOST = (ServiceUnavailable, CircuitOpenError, TimeoutError, *REFUSALS)
@@ -121,10 +123,10 @@ class ConsulWatch(Service):
         self._configuration.take(ENVIRONMENT, after)
 
     async def _keep_watching(self) -> None:
-        delays = self._delays()
+        backoff = Backoff(*RETRY)
         while not self._configuration.is_read:
             try:
-                await asyncio.sleep(next(delays))
+                await self._pause(backoff)
                 await self.begin()
             except LOST as error:
                 self._lost(error, *self._watched.values())
@@ -133,16 +135,16 @@ class ConsulWatch(Service):
                 group.create_task(self._follow(name))
 
     async def _follow(self, name: str) -> None:
-        watched, delays = self._watched[name], self._delays()
+        watched, backoff = self._watched[name], Backoff(*RETRY)
         index = watched.index
         while True:
             try:
                 index = await self._next(name, watched, index)
-                delays = self._delays()
+                backoff.reset()
             except LOST as error:
                 self._lost(error, watched)
                 index = 0
-                await asyncio.sleep(next(delays))
+                await self._pause(backoff)
 
     async def _next(self, name: str, watched: _Watched, index: int) -> int:
         """Wait for a change and take it; return the index from which the next is waited for, 0 to read at once."""
@@ -186,17 +188,5 @@ class ConsulWatch(Service):
                 log.warning("consul_not_watched", path=watched.prefix, error=self.last_error)
             watched.is_connected = False
 
-    def _delays(self) -> "_Delays":
-        return _Delays(self._jitter)
-
-
-class _Delays:
-    """How long to wait before the next try, in seconds."""
-
-    def __init__(self, jitter: Callable[[], float]) -> None:
-        self._jitter = jitter
-        self._longest = FIRST_RETRY_SECONDS
-
-    def __next__(self) -> float:
-        longest, self._longest = self._longest, min(2 * self._longest, LONGEST_RETRY_SECONDS)
-        return longest * (1 - self._jitter() / 4)
+    async def _pause(self, backoff: Backoff) -> None:
+        await asyncio.sleep(backoff.next() * (1 - self._jitter() * JITTER))

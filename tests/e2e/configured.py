@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.e2e.bridge import Bridge, Events, Tail
 from tests.lab.consul_store import ConsulStore
+from tests.lab.waiting import eventually
 
 CHANGES = "configuration.changes"
 #: How soon a change must be in force everywhere.
@@ -39,7 +40,7 @@ class Operator:
             row = await self.setting(key, port)
             return (row["value"], row["source"]) == (value, source)
 
-        await self.bridge.eventually(shown, within=within)
+        await eventually(shown, f"{key} is {value!r} from {source}", seconds=within)
 
     async def clean(self) -> None:
         """Delete all keys, and wait until that has its effect."""
@@ -48,7 +49,7 @@ class Operator:
         async def nothing() -> bool:
             return all(row["source"] != "consul" for row in (await self.report())["effective"])
 
-        await self.bridge.eventually(nothing, within=10)
+        await eventually(nothing, "no value of Consul is in force", seconds=10)
 
 
 def changes_of(seen: Events, key: str, event_type: str = "configuration.updated") -> list[dict[str, Any]]:
