@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from bridge_app.domain.access import required_scope
 from bridge_app.domain.configuration.keys import KEYS
 from bridge_app.domain.configuration.notes import Author
 from bridge_app.domain.configuration.precedence import Trees, base_of
@@ -142,3 +143,8 @@ def test_configuration_16_no_secret_is_in_the_report(make_settings: Callable[...
     assert b"s3cret" not in orjson.dumps(found)
     bare = report(State(make_settings(), unread(), base_of(make_settings())), IDENTITY)
     assert {row["key"]: row["value"] for row in bare["effective"]}["JWT_SECRET"] is None
+
+
+def test_configuration_6_reading_and_changing_need_their_scopes() -> None:
+    assert required_scope("GET", "/admin/config") == "admin:read"
+    assert required_scope("PUT", "/admin/config") == "admin:write"
