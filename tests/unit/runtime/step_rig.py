@@ -43,9 +43,9 @@ class Input(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-def tick(offset: int) -> Input:
-    """Return a record that lets the limits act."""
-    return Input(offset, b"tick", orjson.dumps(["tick", 0]))
+def tick(offset: int, now: int = 0) -> Input:
+    """Return a record that lets deadlines and limits act."""
+    return Input(offset, b"tick", orjson.dumps(["tick", now]))
 
 
 def put(offset: int, key: str, number: int = 1) -> Input:
@@ -206,7 +206,7 @@ def _derived(kind: str, key: str, state: Count | None, event_id: str) -> Derived
 
 
 def _tick(event: tuple[str, int]) -> int | None:
-    return 0 if event[0] == "tick" else None
+    return event[1] if event[0] == "tick" else None
 
 
 def _never(_key: str, state: Count, _now: int) -> Outcome[Count]:
