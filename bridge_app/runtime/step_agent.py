@@ -287,20 +287,26 @@ class _Work(Generic[S, E]):
         assert self._index is not None
         timers, deadlines = self._agent.timers, self._index.deadlines
         assert timers is not None
-        ahead: dict[bytes, int | None] = {}
+        later: dict[bytes, int | None] = {}
         while (key := deadlines.pop(now)) is not None:
             row = self._row(key)
-            if offset <= row.watermarks.get(self._topic, -1):  # the row outlived a kill: a later tick is for it
-                ahead[key] = None if row.state is None else timers.due(row.state)
-                continue
-            while row.state is not None and (due := timers.due(row.state)) is not None and due <= now:
-                before = row.state
-                self._keep(key, row, timers.elapse(_text(key), before, now), offset)
-                if row.state == before:
-                    raise RuntimeError(f"{self._agent.name}: elapse changed nothing at the deadline of {key!r}")
-        for key, due in ahead.items():
+            if offset > row.watermarks.get(self._topic, -1):  # else the row outlived a kill: a later tick is for it
+                self._elapse(key, row, now, offset)
+            # It may be due as before, or the deadline has moved away with a setting.
+            later[key] = None if row.state is None else timers.due(row.state)
+        for key, due in later.items():
             deadlines.put(key, due)
         self._make_room(now, offset)
+
+    def _elapse(self, key: bytes, row: Row[S], now: int, offset: int) -> None:
+        """Let every deadline of a key pass that has come at a tick."""
+        timers = self._agent.timers
+        assert timers is not None
+        while row.state is not None and (due := timers.due(row.state)) is not None and due <= now:
+            before = row.state
+            self._keep(key, row, timers.elapse(_text(key), before, now), offset)
+            if row.state == before:
+                raise RuntimeError(f"{self._agent.name}: elapse changed nothing at the deadline of {key!r}")
 
     def _make_room(self, now: int, offset: int) -> None:
         """Drop the keys that are too many at a tick."""

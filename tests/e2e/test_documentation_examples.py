@@ -9,11 +9,12 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.e2e.bridge import Bridge, lifecycle
+from tests.e2e.bridge import Bridge, execution, lifecycle
 from tests.e2e.producing import produce_all
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLE_URL = "localhost:6066"
+EXAMPLE_UUID = "4f402fbd-56a9-556f-b871-1cc22a7af9dc"
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -91,6 +92,21 @@ async def test_the_commands_about_patterns_succeed(bridge: Bridge) -> None:
     for block in blocks("intelligence.md", "", "curl"):
         output = await run(["bash", "-euc"], block, bridge, PATTERN_ID=pattern["pattern_id"])
         assert '"success":true' in output, output
+
+
+async def test_the_queries_about_patterns_find_something(bridge: Bridge) -> None:
+    start = lifecycle("documented-query", instance_id="1", startup_time_ms=1000)
+    spike = [execution("resize", ms, executor_service="documented-query") for ms in (150, 160, 170, 2500)]
+    assert (await bridge.post("/hooks/batch", [start, *spike]))[0] == 200
+    find = "SELECT pattern_id::text FROM intelligence_patterns WHERE pattern_data -> 'affected_services' ? $1"
+    query = f"{find} AND pattern_type = 'performance_anomaly'"
+    uuid = await bridge.eventually(lambda: bridge.postgres.fetchval(query, "documented-query"), within=15)
+    [block] = blocks("intelligence.md", "sql", "--")
+    queries = [query.strip() for query in block.split(";") if query.strip()]
+    assert len(queries) == 6
+    for query in queries:
+        shown = query.replace(EXAMPLE_UUID, uuid)
+        await bridge.eventually(lambda shown=shown: bridge.postgres.fetch(shown), within=15)  # type: ignore[misc]
 
 
 def test_every_route_of_hooks_is_shown() -> None:
