@@ -254,7 +254,6 @@ class BridgeApp(faust.App):
 
     async def on_start(self) -> None:
         collector.suit_batches()
-        self.fence.beat()
         self.loop_watch = LoopWatch(asyncio.get_running_loop(), self._loop_limits)
         self.loop_watch.start()
         self.metrics.event_loop_lag.set_function(self.loop_watch.longest)

@@ -33,7 +33,7 @@ class Fence:
         self._expelled = False
         self._monotonic = monotonic
         self._generation = generation
-        self._beat_at = monotonic()
+        self._beat_at: float | None = None
         self._reason: str | None = None
 
     def now(self) -> float:
@@ -41,9 +41,12 @@ class Fence:
         return self._monotonic()
 
     def beat(self) -> None:
-        """Show that the process runs; call this several times per second from the event loop."""
+        """Show that the process runs; call this several times per second from the event loop.
+
+        The first call is the beginning: what comes before it, such as slow imports, is no silence.
+        """
         now = self._monotonic()
-        silent = now - self._beat_at
+        silent = 0.0 if self._beat_at is None else now - self._beat_at
         self._beat_at = now
         if silent > self._limit and self._reason is None:
             self._reason = f"process was frozen for {silent:.1f} s"

@@ -15,6 +15,7 @@ class World:
         self.now = 0.0
         self.generation = 1
         self.fence = Fence(session_timeout=SESSION, monotonic=lambda: self.now, generation=lambda: self.generation)
+        self.fence.beat()
 
 
 def test_a_batch_of_the_present_generation_may_be_written() -> None:
@@ -36,6 +37,16 @@ def test_a_pause_of_half_a_session_is_tolerated_and_a_longer_one_is_not() -> Non
     world.now += SESSION / 2 + 0.1
     with pytest.raises(Fenced, match=r"frozen for 3\.1 s"):
         world.fence.check(1)
+
+
+def test_a_start_that_takes_longer_than_half_a_session_is_no_freeze() -> None:
+    now = [0.0]
+    fence = Fence(session_timeout=SESSION, monotonic=lambda: now[0], generation=lambda: 1)
+    now[0] = 10 * SESSION
+    fence.check(1)
+    now[0] += SESSION / 2 + 0.1
+    with pytest.raises(Fenced):
+        fence.check(1)
 
 
 def test_a_fence_that_went_down_stays_down() -> None:
