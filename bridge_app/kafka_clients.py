@@ -16,9 +16,11 @@ from aiokafka.errors import (
 from faust.types.auth import CredentialsT
 
 from bridge_app.errors import SettingsError
+from bridge_app.kafka_connections import notice_resets
 from bridge_app.settings import Settings
 
 C = TypeVar("C", AIOKafkaConsumer, AIOKafkaProducer)
+notice_resets()
 
 #: What a broker, or the client, says of credentials that do not get in.
 REFUSALS = (

@@ -17,6 +17,8 @@ from tests.lab.trial import Trial
 from tests.lab.waiting import eventually
 
 CONVERGED_SECONDS = 60.0
+#: A busy machine takes its time to start Python.
+START_SECONDS = 60.0
 
 
 class Registry:
@@ -50,7 +52,11 @@ class Registry:
                 checks = (await self.deployment.health(late)).get("checks", {})
                 return "refuses the registration" in str(checks.get("consul"))
 
-            await eventually(tells_of_the_refusal, "the health of the late worker says that it is refused")
+            await eventually(
+                tells_of_the_refusal,
+                "the health of the late worker says that it is refused",
+                seconds=START_SECONDS,
+            )
         await self._consul.start()
 
     async def wiped(self) -> None:

@@ -22,11 +22,13 @@ SAMPLE_SECONDS = 1.0
 
 
 class Watch:
-    """Looks at the lag of every partition once a second; `longest` is how long one had some and made no progress."""
+    """Looks at the lag of every partition once a second; `longest` is how long one had some and made no progress,
+    `where` says which one, of which group.
+    """
 
     def __init__(self, deployment: Deployment) -> None:
         self.longest = 0.0
-        self.where: TopicPartition | None = None
+        self.where: tuple[str, TopicPartition] | None = None
         self._over = False
         self._deployment = deployment
         self._moved: dict[tuple[str, TopicPartition], tuple[int, float]] = {}
@@ -60,7 +62,7 @@ class Watch:
         if committed != before or committed >= end:
             self._moved[group, tp] = (committed, now)
         elif now - since > self.longest:
-            self.longest, self.where = now - since, tp
+            self.longest, self.where = now - since, (group, tp)
 
 
 async def change(trial: Trial, workers: list[Worker]) -> None:

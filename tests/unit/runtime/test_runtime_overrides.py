@@ -9,6 +9,7 @@ from typing import Any
 
 import aiokafka
 import pytest
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.sender import Sender
@@ -21,6 +22,7 @@ from faust.tables.table import Table
 from faust.transport import consumer
 from faust.transport.drivers import aiokafka as driver
 
+from bridge_app.kafka_connections import WRITING
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.runtime.boot import BridgeBoot
 from bridge_app.runtime.consumer import UNKNOWN_MEMBER, BatchConsumer, BatchConsumerThread
@@ -73,6 +75,7 @@ CALLED: list[tuple[type, str]] = [
     (Sender, "_send_produce_req"),
     (GroupCoordinator, "_do_heartbeat"),
     (Fetcher, "_proc_fetch_request"),
+    *[(AIOKafkaConnection, name) for name in WRITING],
     (aiokafka.AIOKafkaProducer, "send_batch"),
     (aiokafka.AIOKafkaProducer, "create_batch"),
 ]
