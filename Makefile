@@ -66,7 +66,7 @@ mutate: $(FOR_DEV) ## Break each rule of delivery on purpose, and see that its t
 	@$(STACK) exec --profile test --wait-for-consul -- $(BIN)/python -m tests.mutations $(ARGS)
 
 # What has an address is not started: no Consul is needed.
-bench: $(FOR_DEV) ## Compare the bridge with its peers (15 minutes; ARGS=hooks runs one part of step, hooks, rows, outbox, adapter)
+bench: $(FOR_DEV) ## Compare the bridge with its peers (20 minutes; ARGS=hooks runs one part of step, hooks, rows, outbox, adapter)
 	@CONSUL_HOST=unused $(STACK) exec --profile test -- $(BIN)/python -m tests.load $(ARGS)
 
 # --- install ---------------------------------------------------------------------------------------------------------

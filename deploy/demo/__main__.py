@@ -11,7 +11,7 @@ from random import Random
 from uuid import uuid4
 
 from deploy.demo.client import BridgeError, Client
-from deploy.demo.findings import missing, told
+from deploy.demo.findings import counted, missing, told
 from deploy.demo.fleet import Fleet
 from deploy.demo.host import bridge
 from deploy.local.errors import StackError
@@ -29,7 +29,7 @@ def show(client: Client, tag: str, pause: float) -> int:
         for one in rounds:
             sent += client.report(one.hooks)
             time.sleep(pause)
-        say("demo", f"{text} ({sent - before} hooks)")
+        say("demo", f"{text} ({counted(sent - before)})")
     deadline = time.monotonic() + FINDING_SECONDS
     while (left := missing(client.patterns(tag))) and time.monotonic() < deadline:
         time.sleep(0.5)

@@ -21,6 +21,11 @@ EXPECTED: Final = frozenset(
 )
 
 
+def counted(hooks: int) -> str:
+    """Return a number of hooks in words."""
+    return "1 hook" if hooks == 1 else f"{hooks} hooks"
+
+
 def kind_of(pattern: Pattern) -> str:
     """Return the type of a pattern, with its kind where failures differ."""
     if pattern["pattern_type"] != "failure_pattern":

@@ -101,7 +101,8 @@ function applyTheme(theme) {
   const button = document.getElementById("theme");
   document.documentElement.dataset.theme = theme;
   button.textContent = theme[0].toUpperCase() + theme.slice(1);
-  button.setAttribute("aria-label", `Colours: ${theme === "auto" ? "as the system has them" : theme}`);
+  button.title = `Colours: ${theme === "auto" ? "as the system has them" : theme}`;
+  button.setAttribute("aria-label", button.title);
   try {
     localStorage.theme = theme;
   } catch {

@@ -10,7 +10,7 @@ from bridge_app.domain.hooks.any_hook import MOST_ITEMS
 from bridge_app.domain.intelligence.patterns import PatternView
 from bridge_app.domain.intelligence.queries import parse_query
 from bridge_app.events.envelope import Position
-from deploy.demo.findings import missing, told
+from deploy.demo.findings import counted, missing, told
 from deploy.demo.fleet import Fleet
 from tests.unit.intelligence.pipeline import IDENTITY, Pipeline
 
@@ -41,3 +41,7 @@ def test_the_fleet_shows_all_that_the_demo_expects() -> None:
 def test_two_runs_share_no_name() -> None:
     names = [{str(hook) for one in Fleet(tag, Random(1)).rounds() for hook in one.hooks} for tag in ("a1", "b2")]
     assert not names[0] & names[1]
+
+
+def test_a_single_hook_is_told_as_one() -> None:
+    assert [counted(number) for number in (0, 1, 2)] == ["0 hooks", "1 hook", "2 hooks"]
