@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv install install-dev run demo up down status psql test lint docs chaos mutate bench clean consul build-info
+.PHONY: help venv install install-dev run demo up down status psql test coverage lint docs chaos mutate bench clean consul build-info
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ consul: $(CREATED) ## Build Consul now, if that has not been done (about 5 minut
 
 test: $(FOR_DEV) ## Run the tests on a stack of their own (ARGS="-k hooks" goes to pytest)
 	@$(STACK) exec --profile test --wait-for-consul -- $(BIN)/python -m pytest $(ARGS)
+
+coverage: $(FOR_DEV) ## Run the unit tests and measure the branches they cover; too few are an error
+	@$(BIN)/python -m pytest --cov --cov-report=term --hypothesis-profile=measured -o timeout=900 tests/unit
 
 lint: $(FOR_DEV) ## Check style, format and types
 	@$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 import asyncpg
+import hypothesis
 import pytest
 
 from bridge_app.logs import NoiseLimit
@@ -17,6 +18,9 @@ from deploy.local.postgres import Postgres
 from tests.lab.services import OwnServer, ProxiedKafka, consul_in, kafka_in, open_folder, postgres_in
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+#: For `make coverage`, under which everything takes twice as long.
+hypothesis.settings.register_profile("measured", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 
 #: Where to look when the environment names no services: the stack of `make up`.
 LOCAL_STACK = Path(__file__).parents[1] / ".bridge" / "local.env"
