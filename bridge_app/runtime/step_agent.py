@@ -37,7 +37,7 @@ from bridge_app.runtime.bounds import Bound, PartitionIndex
 from bridge_app.runtime.lanes import Lanes
 from bridge_app.runtime.producer import Send
 from bridge_app.runtime.rows import RESERVED_PREFIX, Row
-from bridge_app.runtime.slices import SLICE_SECONDS
+from bridge_app.runtime.slices import HURRIED_SLICE_SECONDS, SLICE_SECONDS
 from bridge_app.runtime.state_table import StateTable
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class StepAgent(Generic[S, E]):
     async def _decide(self, work: "_Work[S, E]", records: list[Record]) -> tuple[int, int | None]:
         """Do points 1 to 3, in slices, up to a record that ends the step.
 
-        Partitions are about to be given away when the lanes are closed: the step is waited for then.
+        Partitions are about to be given away when the lanes are closed: the step is waited for then, in long slices.
 
         Returns:
             How many records were taken, and the offset at which the topic stops, if it does.
@@ -167,7 +167,7 @@ class StepAgent(Generic[S, E]):
                 taken = number + 1
                 break
             passed = monotonic() - began
-            if passed >= SLICE_SECONDS and self._lanes.is_open:
+            if passed >= (SLICE_SECONDS if self._lanes.is_open else HURRIED_SLICE_SECONDS):
                 spent += passed
                 await slices.turn()
                 began = monotonic()

@@ -14,11 +14,14 @@ from aiokafka.errors import KafkaError
 from tests.chaos.bridge.runs import LONG_RUNS, Run
 from tests.lab.deployment import EXTRA, HOOKS, PATTERNS, PERFORMANCE, STRUCK, Deployment
 from tests.lab.trial import Trial
+from tests.lab.waiting import eventually
 from tests.lab.worker import Worker
 
 STUCK_SECONDS = 60.0
 CHANGING_SECONDS = 180.0
 SAMPLE_SECONDS = 1.0
+#: For a worker that starts beside three others, under load.
+ADDED_SECONDS = 180.0
 
 
 class Watch:
@@ -110,9 +113,14 @@ async def test_database_adapter_18_of_three_workers_one_is_killed_and_one_added(
         await workers[0].kill()
         trial.fault_over()
         await trial.recovered()
-        await deployment.until_ready(deployment.worker("d", module=STRUCK).start())
+        await deployment.until_ready(deployment.worker("d", module=STRUCK).start(), seconds=ADDED_SECONDS)
 
     (await trial.conclude()).assert_sound()
-    committed = await deployment.cluster.committed(deployment.adapter_group)
-    ends = await deployment.ends(HOOKS, EXTRA, PATTERNS, PERFORMANCE)
-    assert {tp: committed.get(tp, 0) for tp in ends} == ends
+
+    async def all_is_committed() -> bool:
+        committed = await deployment.cluster.committed(deployment.adapter_group)
+        ends = await deployment.ends(HOOKS, EXTRA, PATTERNS, PERFORMANCE)
+        return {tp: committed.get(tp, 0) for tp in ends} == ends
+
+    # What the agents find as time passes may come between the two looks.
+    await eventually(all_is_committed, "each partition's committed offset is its end")

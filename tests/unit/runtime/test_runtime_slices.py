@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge_app.runtime.slices import SLICE_SECONDS, Slices
+from bridge_app.runtime.slices import HURRIED_SLICE_SECONDS, SLICE_SECONDS, Slices
 from tests.unit.runtime.step_rig import GENERATION, TURNS, Rig, put
 
 
@@ -24,14 +24,15 @@ class LoopTurns:
 class SlowClock:
     """Every look at it takes a third of a slice."""
 
-    def __init__(self) -> None:
+    def __init__(self, slice_seconds: float = SLICE_SECONDS) -> None:
         self._now = 0.0
+        self._look = slice_seconds / 3
 
     def now_us(self) -> int:
         return 0
 
     def monotonic(self) -> float:
-        self._now += SLICE_SECONDS / 3
+        self._now += self._look
         return self._now
 
 
@@ -99,3 +100,9 @@ async def test_a_long_step_lets_others_in_between_its_slices(rig: Rig) -> None:
 async def test_a_step_is_not_interrupted_while_partitions_are_given_away(rig: Rig) -> None:
     rig.app.lanes[0].close()
     assert await loop_turns_of_a_step(rig, 30) < 10
+
+
+async def test_a_long_step_shows_that_the_process_runs_while_partitions_are_given_away(rig: Rig) -> None:
+    rig.app.clock = SlowClock(HURRIED_SLICE_SECONDS)
+    rig.app.lanes[0].close()
+    assert await loop_turns_of_a_step(rig, 30) > 10
