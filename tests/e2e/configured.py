@@ -51,6 +51,15 @@ class Operator:
 
         await eventually(nothing, "no value of Consul is in force", seconds=10)
 
+    async def settle(self) -> None:
+        """Wait until everything that has changed so far is told: a worker tells it in order."""
+        key, path = "service-registry.self_preservation", "service-registry/self_preservation"
+        async with self.bridge.tail(CHANGES) as tail:
+            await self.store.put(path, "false")
+            await next_change(tail, key, False)
+            await self.store.delete(path)
+            await next_change(tail, key, True)
+
 
 def changes_of(seen: Events, key: str, event_type: str = "configuration.updated") -> list[dict[str, Any]]:
     """Return the events of a type about a key, each id once."""

@@ -40,6 +40,7 @@ async def bridge(stack: Mapping[str, str], tmp_path_factory: pytest.TempPathFact
 async def operator(bridge: Bridge) -> AsyncIterator[Operator]:
     operator = Operator(bridge)
     await operator.clean()
+    await operator.settle()
     yield operator
     await operator.clean()
 
@@ -71,9 +72,9 @@ async def test_configuration_02_what_the_environment_gives_is_shown_as_such(oper
 async def test_configuration_03_04_a_change_and_a_deletion_are_told_with_what_follows(
     bridge: Bridge, operator: Operator
 ) -> None:
-    await operator.store.put(TTL_PATH, "301")
-    await operator.until(TTL, 301, "consul")
     async with bridge.tail(CHANGES) as tail:
+        await operator.store.put(TTL_PATH, "301")
+        await next_change(tail, TTL, 301)
         await operator.store.put(TTL_PATH, "120")
         change = await next_change(tail, TTL, 120)
         info = change["payload"]["change_info"]
@@ -89,7 +90,7 @@ async def test_configuration_03_04_a_change_and_a_deletion_are_told_with_what_fo
             "previous_value": 120, "path": operator.store.path(TTL_PATH), "delete": False,
         }  # fmt: skip
         await operator.until(TTL, 300, "default")
-        assert len(changes_of(tail.seen, TTL)) == 2
+        assert len(changes_of(tail.seen, TTL)) == 3
 
     async def stored() -> bool:
         query = "SELECT count(*) FROM event_logs WHERE event_id = ANY($1) AND event_type = $2"
