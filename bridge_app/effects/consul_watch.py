@@ -1,6 +1,7 @@
 """The watch: what operators write into Consul is in force on every worker at once (configuration §4)."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Sequence
 
@@ -47,7 +48,8 @@ class ConsulWatch(Service):
     """Keeps the configuration as Consul has it, by one query per tree that waits for a change.
 
     Consul away: the last values stay in force; it is tried again after 1 s, then after up to 30 s, each time somewhat
-    earlier by `jitter`, a number from 0 to 1. With `CONSUL_ENABLED=false` nothing happens.
+    earlier by `jitter`, a number from 0 to 1, and at once when it has answered for the other tree. With
+    `CONSUL_ENABLED=false` nothing happens.
     """
 
     def __init__(
@@ -71,6 +73,8 @@ class ConsulWatch(Service):
         self._jitter = jitter
         self._watched = {name: _Watched(configuration.tree(name).prefix) for name in (ENVIRONMENT, SHARED)}
         self._watching: asyncio.Future[None] | None = None
+        #: Set when Consul has answered for a tree again.
+        self._is_back = asyncio.Event()
 
     @property
     def is_connected(self) -> bool:
@@ -171,6 +175,7 @@ class ConsulWatch(Service):
         reading = await self._breaker.call(read, timeout=longest(wait) + REQUEST_SECONDS)
         if not watched.is_connected:
             log.info("consul_watched", path=watched.prefix, index=reading.as_of)
+            self._is_back.set()
         watched.is_connected = True
         return reading
 
@@ -189,4 +194,8 @@ class ConsulWatch(Service):
             watched.is_connected = False
 
     async def _pause(self, backoff: Backoff) -> None:
-        await asyncio.sleep(backoff.next() * (1 - self._jitter() * JITTER))
+        """Let the pause before the next try pass; where Consul answers for the other tree, there is no need to."""
+        self._is_back.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(backoff.next() * (1 - self._jitter() * JITTER)):
+                await self._is_back.wait()

@@ -102,7 +102,11 @@ async def test_configuration_11_without_consul_nothing_changes_and_afterwards_ev
             assert time.monotonic() - back <= CAUGHT_UP
             change = await next_change(tail, WORKERS, 5)
             assert change["payload"]["change_info"]["previous_value"] == 2
-        assert (await operator.report())["consul"]["connected"]
+
+        async def is_connected() -> bool:
+            return bool((await operator.report())["consul"]["connected"])
+
+        await bridge.eventually(is_connected, within=2)
         assert await operator.store.get(TTL_PATH) is None
         assert await bridge.worker.terminate() == 0
 
