@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import socket
 import struct
 import subprocess
@@ -11,7 +10,7 @@ import uuid
 from pathlib import Path
 from typing import ClassVar
 
-from . import toolchain
+from . import aot_cache, toolchain
 from .errors import ServerFailed
 from .server import HOST, Server
 
@@ -66,6 +65,7 @@ class Kafka(Server):
         super().__init__(folder, {"clients": port, "controller": controller_port})
         self._properties = self.folder / "server.properties"
         self._data = self.folder / "data"
+        self._draft = self.folder / "classes.aot"
 
     @property
     def bootstrap_servers(self) -> str:
@@ -73,6 +73,14 @@ class Kafka(Server):
 
     def command(self) -> list[str]:
         return self._java("kafka.Kafka", str(self._properties))
+
+    def environ(self) -> dict[str, str]:
+        self._draft.unlink(missing_ok=True)
+        return aot_cache.environ(toolchain.KAFKA, self._draft)
+
+    def stop(self) -> None:
+        super().stop()
+        aot_cache.keep(toolchain.KAFKA, self._draft)
 
     def prepare(self) -> None:
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in self.properties().items()))
@@ -85,7 +93,7 @@ class Kafka(Server):
             capture_output=True,
             text=True,
             check=False,
-            env=os.environ,
+            env=aot_cache.environ(toolchain.KAFKA),
         )
         if done.returncode:
             raise ServerFailed(f"kafka: its data folder could not be formatted:\n{done.stdout}{done.stderr}")
@@ -115,7 +123,7 @@ class Kafka(Server):
     def _java(self, *arguments: str) -> list[str]:
         return [
             toolchain.java(),
-            *("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.awt.headless=true"),
+            *("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"),
             *("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"),
             "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
             *("-cp", ":".join(toolchain.classpath(toolchain.KAFKA))),

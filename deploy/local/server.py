@@ -63,6 +63,10 @@ class Server(ABC):
     def popen_options(self) -> dict[str, Any]:
         return {}
 
+    def environ(self) -> dict[str, str]:
+        """The environment of the process."""
+        return dict(os.environ)
+
     @property
     def pid(self) -> int | None:
         return self._child.pid
@@ -126,7 +130,8 @@ class Server(ABC):
     def _launch(self, argv: list[str]) -> None:
         try:
             with self._open_log() as log:
-                self._child.start(argv, env=os.environ, cwd=self.folder, stdout=log, stderr=log, **self.popen_options())
+                output = {"stdout": log, "stderr": log}
+                self._child.start(argv, env=self.environ(), cwd=self.folder, **output, **self.popen_options())
         except OSError as error:
             raise ServerFailed(f"{self.name} cannot be run: {error}") from error
 

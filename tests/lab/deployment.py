@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from tests.lab.cluster import Cluster
+from tests.lab.services import SHIFT
 from tests.lab.waiting import eventually
 from tests.lab.worker import Worker
 from tests.lab.workload import Targets
@@ -27,7 +28,7 @@ EXTRA = "foreign"
 
 ENVIRONMENT = "chaos"
 #: The ports of the workers, in the order in which they are made.
-FIRST_PORT = 27166
+FIRST_PORT = 27166 + SHIFT
 PARTITIONS = 2
 #: How long after a start it is confirmed: short, so that a test need not wait for the default of 8 s.
 CONFIRM_SECONDS = 2

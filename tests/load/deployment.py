@@ -18,7 +18,7 @@ from tests.lab.worker import Worker
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
-PORT = 27166
+PORT = 27266
 START_SECONDS = 60.0
 
 
