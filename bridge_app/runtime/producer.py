@@ -5,6 +5,7 @@ Stock Faust puts changelog records into a buffer, logs a failed send and commits
 """
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
@@ -51,10 +52,15 @@ class BatchProducer(driver.Producer):
         return {"acks": "all", "enable_idempotence": True}
 
     def _new_producer(self, transactional_id: str | None = None) -> Any:
-        """Return the client. Before each of its requests the fence is asked again: records may have waited in it while
-        the process was frozen or the network away, and would be written behind those of the new owner.
+        """Return the client.
+
+        Before each of its requests the fence is asked again: records may have waited in it while the process was frozen
+        or the network away, and would be written behind those of the new owner. Its batches never expire: of a
+        partition without a leader it would give up one that has its sequence number already, and the broker refuses
+        all that come after the gap.
         """
         client = super()._new_producer(transactional_id)
+        client._message_accumulator._batch_ttl = math.inf
         sender = client._sender
         send_request = sender._send_produce_req
         app = cast("BridgeApp", self.app)

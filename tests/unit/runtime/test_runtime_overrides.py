@@ -3,15 +3,22 @@
 A new version of one of them fails here first: read its changes, then the fault tests decide.
 """
 
+import asyncio
 import inspect
+import math
+from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import aiokafka
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import NotLeaderForPartitionError
+from aiokafka.producer.message_accumulator import MessageAccumulator
 from aiokafka.producer.sender import Sender
 from aiokafka.protocol.group import JoinGroupRequest
 from faust.app.base import App, BootStrategy
@@ -22,6 +29,7 @@ from faust.tables.table import Table
 from faust.transport import consumer
 from faust.transport.drivers import aiokafka as driver
 
+from bridge_app.events.envelope import Identity
 from bridge_app.kafka_connections import WRITING
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.runtime.boot import BridgeBoot
@@ -30,6 +38,7 @@ from bridge_app.runtime.producer import BatchProducer
 from bridge_app.runtime.recovery import ParkedRecovery, ParkedTableManager
 from bridge_app.runtime.state_table import StateTable
 from bridge_app.runtime.store import SharedOptions, SharedStore
+from bridge_app.settings import Settings
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0", "rocksdict": "0.3.29"}
 OVERRIDDEN: list[tuple[type, type, str]] = [
@@ -99,6 +108,28 @@ def test_a_private_part_that_the_runtime_calls_is_there(owner: type, name: str) 
 
 def test_a_client_that_its_group_has_forgotten_has_the_member_id_that_the_runtime_looks_for() -> None:
     assert JoinGroupRequest.UNKNOWN_MEMBER_ID == UNKNOWN_MEMBER
+
+
+@pytest.mark.parametrize(("seconds", "is_given_up"), [(-1.0, True), (math.inf, False)])
+async def test_a_batch_of_a_partition_without_a_leader_is_given_up_when_its_time_is_over(
+    seconds: float, is_given_up: bool
+) -> None:
+    accumulator = MessageAccumulator(ClusterMetadata(), 1024, 0, seconds)
+    batch = accumulator.create_builder()
+    batch.append(timestamp=None, key=None, value=b"v")
+    future = await accumulator.add_batch(batch, TopicPartition("t", 0), timeout=1)
+    accumulator.drain_by_nodes(ignore_nodes=[])
+    await asyncio.sleep(0)
+    assert future.done() is is_given_up
+    assert not is_given_up or isinstance(future.exception(), NotLeaderForPartitionError)
+
+
+async def test_the_time_of_the_runtime_s_batches_is_never_over(make_settings: Callable[..., Settings]) -> None:
+    producer = BridgeApp(make_settings(), Identity("s", "0", "i", "n", "test")).producer
+    client = cast(BatchProducer, producer)._new_producer()
+    seconds = client._message_accumulator._batch_ttl
+    await client.stop()
+    assert seconds == math.inf
 
 
 def test_the_table_manager_makes_its_recovery_in_a_property() -> None:
