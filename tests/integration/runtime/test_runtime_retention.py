@@ -1,5 +1,6 @@
 """What a topic drops before it was read is reported exactly, never silently (resilience, F10)."""
 
+import re
 from pathlib import Path
 
 from aiokafka import TopicPartition
@@ -46,9 +47,10 @@ async def test_records_dropped_while_a_worker_stood_still_are_told_exactly(kafka
         await lab.until_committed()
         await eventually(lambda: "records_lost" in worker.log, "the loss is told")
         assert await worker.terminate() == 0
-        assert f"{topic}-0 lost offsets {EVENTS + 1} to {EVENTS + 49} before {lab.group} read them" in worker.log
-        assert worker.log.count("records_lost") == 1
-        assert worker.report["count"]["applied"] == 2 * EVENTS - 49
+        told = re.findall(rf"{topic}-0 lost offsets (\d+) to {EVENTS + 49} before {lab.group} read them", worker.log)
+        assert set(told) <= {str(EVENTS), str(EVENTS + 1)}  # the first was in the answer, unless no fetch waited
+        assert len(set(told)) == worker.log.count("records_lost") == 1
+        assert worker.report["count"]["applied"] == EVENTS + int(told[0]) - 50
 
 
 async def test_records_dropped_after_they_were_applied_are_no_loss(kafka: str, tmp_path: Path) -> None:
