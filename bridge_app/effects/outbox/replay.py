@@ -114,7 +114,10 @@ class Replayer:
     def _took(self, count: int) -> None:
         self._replayed(count)
         if self._rate:
-            self._next_at = max(self._next_at, self._clock.monotonic()) + count / self._rate
+            # A window that is late by less than the time of one is caught up with, so that its sending costs no rate.
+            now = self._clock.monotonic()
+            is_late = now - self._next_at > 1 / WINDOWS_PER_SECOND
+            self._next_at = (now if is_late else self._next_at) + count / self._rate
         log.info("outbox_replayed", count=count, pending=self._outbox.pending)
 
     def _window_size(self) -> int:
