@@ -31,6 +31,7 @@
 `retryable` says whether the very same request may succeed later.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -235,6 +236,10 @@ class CircuitOpenError(BridgeError):
         super().__init__(f"circuit breaker {name} is open, try again in {retry_after_seconds:.1f} s")
         self.name = name
         self.retry_after_seconds = retry_after_seconds
+
+    def unavailable(self, dependency: str) -> ServiceUnavailable:
+        """Return what a request that needs the dependency is answered."""
+        return ServiceUnavailable(f"{dependency} is away: {self}", retry_after=math.ceil(self.retry_after_seconds))
 
 
 class MigrationError(BridgeError):

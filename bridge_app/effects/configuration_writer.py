@@ -1,7 +1,6 @@
 """What operators change over HTTP is written into Consul, and is in force here at once (configuration §6)."""
 
 import asyncio
-import math
 
 from bridge_app.domain.breaker import CircuitBreaker
 from bridge_app.domain.configuration.notes import Author
@@ -39,8 +38,7 @@ class ConfigurationWriter:
                 await self._watch.begin()
             return await self._breaker.call(self._write, request, author, timeout=WRITE_SECONDS)
         except CircuitOpenError as error:
-            retry_after = math.ceil(error.retry_after_seconds)
-            raise ServiceUnavailable(f"Consul is away: {error}", retry_after=retry_after) from error
+            raise error.unavailable("Consul") from error
         except TimeoutError as error:
             raise ServiceUnavailable(f"Consul did not answer within {WRITE_SECONDS:g} s") from error
         except REFUSALS as error:

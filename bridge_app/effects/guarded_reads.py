@@ -1,7 +1,6 @@
 """Connections for the reads of views: bounded in time, and refused at once while Postgres fails (resilience §1, §5)."""
 
 import asyncio
-import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -36,9 +35,7 @@ class GuardedReads:
         try:
             permit = self._breaker.acquire()
         except CircuitOpenError as error:
-            raise ServiceUnavailable(
-                f"Postgres is away: {error}", retry_after=math.ceil(error.retry_after_seconds)
-            ) from error
+            raise error.unavailable("Postgres") from error
         try:
             with measured_query(self._metrics, operation, self._clock.monotonic):
                 async with asyncio.timeout(READ_SECONDS), self._postgres.acquire() as connection:

@@ -7,7 +7,7 @@ seconds; the others read it. A JVM whose program or classes are others goes on w
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -35,9 +35,7 @@ def environ(library: toolchain.Library, draft: Path | None = None) -> dict[str, 
 def keep(library: toolchain.Library, draft: Path) -> None:
     """Make a draft the cache, if a JVM has written one."""
     cache = path(library)
-    if cache is not None:
-        with suppress(FileNotFoundError):
-            moved = cache.with_suffix(f".{os.getpid()}")
-            moved.write_bytes(draft.read_bytes())
-            moved.replace(cache)
-            draft.unlink()
+    if cache is not None and draft.exists():
+        moved = cache.with_suffix(f".{os.getpid()}")
+        shutil.move(draft, moved)  # perhaps from another file system
+        moved.replace(cache)

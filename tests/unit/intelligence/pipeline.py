@@ -74,17 +74,15 @@ def execution(
         "derived": {"execution_time_ms": time_ms, "outcome": outcome},
         "resource_usage": {"cpu_usage": {"peak_percent": cpu}, "memory_usage": {"peak_mb": memory}},
     }
-    return Event(
-        event_id=str(uuid5(UUID(int=1), str(n))),
+    return _event(
+        "hooks.tool_execution",
+        n,
+        time_us,
+        namespace=1,
         event_type="tool.execution.failed" if outcome == "failure" else "tool.execution.completed",
-        time_us=time_us,
-        correlation_id=f"correlation-{n}",
-        trace_id="1" * 32,
         partition_key=tool,
-        environment=ENVIRONMENT,
         payload=body,
         metadata={"correlation_source": "generated"},
-        position=Position("hooks.tool_execution", 0, n, time_us // 1000),
     )
 
 
@@ -107,16 +105,26 @@ def proxied(
         "outcome": {"execution_time_ms": time_ms, "attempts": 1},
         **(payload or {}),
     }
-    return Event(
-        event_id=str(uuid5(UUID(int=2), str(n))),
+    return _event(
+        "proxy.requests",
+        n,
+        time_us,
+        namespace=2,
         event_type="proxy.request.failed" if failed else "proxy.request.routed",
+        partition_key=target,
+        payload=body,
+    )
+
+
+def _event(topic: str, n: int, time_us: int, *, namespace: int, **fields: Any) -> Event:
+    return Event(
+        event_id=str(uuid5(UUID(int=namespace), str(n))),
         time_us=time_us,
         correlation_id=f"correlation-{n}",
         trace_id="1" * 32,
-        partition_key=target,
         environment=ENVIRONMENT,
-        payload=body,
-        position=Position("proxy.requests", 0, n, time_us // 1000),
+        position=Position(topic, 0, n, time_us // 1000),
+        **fields,
     )
 
 
