@@ -42,7 +42,7 @@ status: $(CREATED) ## Say what runs, and where
 psql: $(FOR_RUN) ## Open psql on the database of what runs
 	@$(STACK) psql
 
-consul: $(CREATED) ## Build Consul now, if that has not been done (about 5 minutes, once)
+consul: $(CREATED) ## Build Consul now, if that has not been done (about 3 minutes, once)
 	@$(STACK) consul
 
 # --- check -----------------------------------------------------------------------------------------------------------

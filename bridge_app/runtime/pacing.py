@@ -1,9 +1,8 @@
 """Fetch in measured steps: a consumer of many partitions asks the broker at most so often while records keep coming.
 
-aiokafka names every partition of its assignment in each fetch, and asks again as soon as one record has come. With the
-hundreds of partitions that the database adapter has, a fetch costs milliseconds of its own, whatever it brings: at 100
-records a second one worker spent half a core on that (measured). A pause between two fetches lets records gather; a
-fetch that finds none is held by the broker anyway, and is followed at once.
+aiokafka asks again as soon as one record has come. For the database adapter each record would be a fetch, a transaction
+and a commit of its own: a pause between two fetches lets records gather. A fetch that finds none is held by the broker
+anyway, and is followed at once.
 """
 
 import asyncio

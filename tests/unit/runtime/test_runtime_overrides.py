@@ -31,6 +31,7 @@ from faust.transport.drivers import aiokafka as driver
 
 from bridge_app.events.envelope import Identity
 from bridge_app.kafka_connections import WRITING
+from bridge_app.kafka_fetch_sessions import SessionFetcher
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.runtime.boot import BridgeBoot
 from bridge_app.runtime.consumer import UNKNOWN_MEMBER, BatchConsumer, BatchConsumerThread
@@ -74,6 +75,7 @@ OVERRIDDEN: list[tuple[type, type, str]] = [
     (BridgeBoot, BootStrategy, "server"),
     (BridgeApp, App, "_new_transport"),
     (BridgeApp, App, "_on_rebalance_when_stopped"),
+    (SessionFetcher, Fetcher, "_get_actions_per_node"),
 ]
 CALLED: list[tuple[type, str]] = [
     (consumer.Consumer, "_seek"),
