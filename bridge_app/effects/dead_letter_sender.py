@@ -7,11 +7,18 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    OutOfOrderSequenceNumber,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from bridge_app.backoff import SEND, Backoff
 from bridge_app.domain.database_adapter.letters import Letter
-from bridge_app.kafka_clients import client_options, started
+from bridge_app.effects.spare_producer import SpareProducer
+from bridge_app.kafka_clients import client_options
 from bridge_app.runtime.catalogue import DEAD_LETTER_BYTES, new_topic
 from bridge_app.settings import Settings
 from bridge_app.topics import Topic, dead_letter_topic
@@ -36,7 +43,12 @@ class DeadLetterSender:
         self._settings = settings
         self._partitions_of = partitions_of
         self._retried = retried
-        self._producer: AIOKafkaProducer | None = None
+        self._producer = SpareProducer(
+            settings,
+            f"{settings.node_id}-dead-letters",
+            max_request_size=DEAD_LETTER_BYTES,
+            request_timeout_ms=REQUEST_MS,
+        )
         self._existing: set[str] = set()
 
     async def send(self, letters: Sequence[Letter]) -> None:
@@ -46,40 +58,37 @@ class DeadLetterSender:
             KafkaError: Kafka refuses them for good.
         """
         backoff = Backoff(*SEND)
-        while letters:
+        while True:
             try:
-                await self._send(letters)
-                return
-            except KafkaError as error:
-                if not error.retriable:
+                letters, error = await self._send(letters)
+            except KafkaError as failure:
+                if not failure.retriable:
                     raise
-                self._existing.clear()  # one may have been deleted
-                log.warning("dead_letters_retried", count=len(letters), error=repr(error))
+                error = failure
+            if error is None:
+                return
+            self._existing.clear()  # one may have been deleted
+            await self._producer.give_up()
+            log.warning("dead_letters_retried", count=len(letters), error=repr(error))
             self._retried()
             await asyncio.sleep(backoff.next())
 
     async def close(self) -> None:
         """Stop the producer."""
-        if self._producer is not None:
-            await self._producer.stop()
-            self._producer = None
+        await self._producer.stop()
 
-    async def _send(self, letters: Sequence[Letter]) -> None:
-        producer = await self._ensure_producer()
+    async def _send(self, letters: Sequence[Letter]) -> tuple[Sequence[Letter], KafkaError | None]:
+        """Return the letters that are still to be sent, and why; raises as `send`."""
+        producer = await self._producer.get()
         await self._ensure_topics({letter.topic: letter.source for letter in letters})
-        await asyncio.gather(*[await _enqueue(producer, letter) for letter in letters])
-
-    async def _ensure_producer(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            producer = AIOKafkaProducer(
-                **client_options(self._settings),
-                client_id=f"{self._settings.node_id}-dead-letters",
-                enable_idempotence=True,
-                max_request_size=DEAD_LETTER_BYTES,
-                request_timeout_ms=REQUEST_MS,
-            )
-            self._producer = await started(producer)
-        return self._producer
+        sent = [await _enqueue(producer, letter) for letter in letters]
+        outcomes = await asyncio.gather(*sent, return_exceptions=True)
+        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        for failure in failures:
+            if not _may_be_repeated(failure):
+                raise failure
+        left = [letter for letter, outcome in zip(letters, outcomes, strict=True) if isinstance(outcome, KafkaError)]
+        return left, next((failure for failure in failures if isinstance(failure, KafkaError)), None)
 
     async def _ensure_topics(self, sources: dict[str, str]) -> None:
         unknown = {name: source for name, source in sources.items() if name not in self._existing}
@@ -102,6 +111,11 @@ class DeadLetterSender:
     def _new_topic(self, name: str, source: str) -> object:
         topic = dead_letter_topic(Topic(source, None), self._settings.kafka_dlq_suffix)
         return new_topic(name, topic, self._partitions_of(source), self._settings.kafka_replication_factor)
+
+
+def _may_be_repeated(error: BaseException) -> bool:
+    """Tell whether a letter may be sent again: also behind one that the client gave up, which leaves a gap."""
+    return isinstance(error, OutOfOrderSequenceNumber) or (isinstance(error, KafkaError) and error.retriable)
 
 
 async def _enqueue(producer: AIOKafkaProducer, letter: Letter) -> "asyncio.Future[Any]":

@@ -1,13 +1,13 @@
 """The way to Kafka for events of web views: one producer at a time, given up as soon as it is in doubt."""
 
 import asyncio
-import contextlib
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from bridge_app.effects.spare_producer import cut
 from bridge_app.events.envelope import Outgoing
 from bridge_app.kafka_clients import client_options, started
 from bridge_app.runtime.producer import partition_of
@@ -143,7 +143,7 @@ class ProducerLink:
         self._connected.clear()
         self._abandoned.set()
         if producer is not None:
-            closing = asyncio.create_task(_cut(producer))
+            closing = asyncio.create_task(cut(producer))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
@@ -159,18 +159,6 @@ class ProducerLink:
                 await producer.client.close()
         if self._closing:
             await asyncio.wait(self._closing)
-
-
-async def _cut(producer: AIOKafkaProducer) -> None:
-    """Disconnect a producer without sending what it still holds."""
-    producer._closed = True
-    sender = producer._sender.sender_task
-    sender.cancel()
-    await producer.client.close()
-    await asyncio.wait({sender}, timeout=1.0)
-    sender.cancel()  # it waits for a client that is gone
-    with contextlib.suppress(asyncio.CancelledError, KafkaError):
-        await sender
 
 
 def _partition(producer: AIOKafkaProducer, record: Outgoing) -> int | None:

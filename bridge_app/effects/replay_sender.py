@@ -4,15 +4,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from mode import Service
 
 from bridge_app.domain.breaker import CircuitBreaker
 from bridge_app.domain.dead_letters import ReplayedRecord
 from bridge_app.effects.producer_link import MAX_REQUEST_BYTES
+from bridge_app.effects.spare_producer import SpareProducer
 from bridge_app.errors import CircuitOpenError, ServiceUnavailable
-from bridge_app.kafka_clients import client_options, started
 from bridge_app.settings import Settings
 
 
@@ -26,7 +25,7 @@ class ReplaySender(Service):
         super().__init__(**kwargs)
         self._settings = settings
         self._breaker = breaker
-        self._producer: AIOKafkaProducer | None = None
+        self._producer = SpareProducer(settings, f"{settings.node_id}-replay", max_request_size=MAX_REQUEST_BYTES)
         self._turn = asyncio.Lock()
 
     async def send(self, records: Sequence[ReplayedRecord]) -> list[str | None]:
@@ -43,7 +42,7 @@ class ReplaySender(Service):
             async with asyncio.timeout(self._settings.kafka_timeout_seconds), self._turn:
                 outcomes = await self._send(records)
         except (KafkaError, OSError, TimeoutError) as error:
-            await self._forget()
+            await self._producer.give_up()
             permit.failure(error)
             raise ServiceUnavailable(f"Kafka is away: {error!r}") from error
         except BaseException:
@@ -53,10 +52,10 @@ class ReplaySender(Service):
         return [None if error is None else f"Kafka refused it: {error!r}" for error in outcomes]
 
     async def on_stop(self) -> None:
-        await self._forget()
+        await self._producer.give_up()
 
     async def _send(self, records: Sequence[ReplayedRecord]) -> list[Exception | None]:
-        producer = await self._ensure_producer()
+        producer = await self._producer.get()
         outcomes: list[Exception | None] = []
         sent: list[asyncio.Future[Any]] = []
         for record in records:
@@ -69,20 +68,3 @@ class ReplaySender(Service):
                 raise outcome
             outcomes.append(outcome if isinstance(outcome, KafkaError) else None)
         return outcomes
-
-    async def _ensure_producer(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            producer = AIOKafkaProducer(
-                **client_options(self._settings),
-                client_id=f"{self._settings.node_id}-replay",
-                enable_idempotence=True,
-                max_request_size=MAX_REQUEST_BYTES,
-            )
-            self._producer = await started(producer)
-        return self._producer
-
-    async def _forget(self) -> None:
-        """Give the producer up with what it may still hold."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await producer.client.close()

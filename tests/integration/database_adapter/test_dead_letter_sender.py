@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from aiokafka import TopicPartition
 
 from bridge_app.domain.database_adapter.letters import Letter
 from bridge_app.effects import dead_letter_sender
@@ -54,3 +55,18 @@ async def test_letters_that_find_no_room_in_the_client_wait_for_the_broker_and_a
 
     assert not gave_up
     assert [int(record.value.split()[0]) for record in await cluster.read(LETTERS)] == [*range(8)]
+
+
+async def test_letters_behind_one_that_the_client_gave_up_are_sent_once(
+    own_kafka: OwnServer[ProxiedKafka], cluster: Cluster, make_settings: Callable[..., Settings]
+) -> None:
+    retries: list[None] = []
+    sender = DeadLetterSender(make_settings(**own_kafka.environ), lambda topic: 1, lambda: retries.append(None))
+    await sender.send([letter(0)])
+    producer = await sender._producer.get()
+    producer._txn_manager.increment_sequence_number(TopicPartition(LETTERS, 0), 1)  # of a batch that nobody sent
+    await sender.send([letter(1), letter(2)])
+    await sender.close()
+
+    assert retries
+    assert [int(record.value.split()[0]) for record in await cluster.read(LETTERS)] == [0, 1, 2]
