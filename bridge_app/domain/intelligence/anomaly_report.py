@@ -40,6 +40,7 @@ def sighting(subject: Subject, metrics: Mapping[str, Metric], flagged: Sequence[
         "metrics_data": _metrics_data(primary, metrics[primary.kind.name]),
         "root_cause_analysis": _root_cause(flagged),
         "flagged": [_flagged(verdict) for verdict in flagged],
+        "peak": {verdict.kind.name: verdict.value for verdict in flagged},
     }
     return Sighting(primary.confidence, severity(primary.ratio), evidence)
 

@@ -25,7 +25,8 @@ class Sighting(NamedTuple):
 
 class Episode(msgspec.Struct, array_like=True, frozen=True):
     """A problem of a series. `since_us` is when it was opened, the last time; `calm` counts quiet observations in a
-    row; `evidence` belongs to its worst observation; `closed_us` is None while it is open.
+    row; `evidence` belongs to its surest observation, but for the `peak` in it, which is that of all; `closed_us` is
+    None while it is open; `told` is the confidence of the last revision.
     """
 
     uuid: str
@@ -41,6 +42,7 @@ class Episode(msgspec.Struct, array_like=True, frozen=True):
     cause: Cause
     calm: int = 0
     closed_us: int | None = None
+    told: float = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -50,14 +52,14 @@ class Episode(msgspec.Struct, array_like=True, frozen=True):
 def opened(uuid: str, sighting: Sighting, cause: Cause) -> Episode:
     """Return the episode that an observation opens; its first revision is to be published."""
     now = cause.time_us
-    return Episode(uuid, now, now, now, now, 1, 1, *sighting, cause=cause)
+    return Episode(uuid, now, now, now, now, 1, 1, *sighting, cause=cause, told=sighting.confidence)
 
 
 def further(episode: Episode, sighting: Sighting, cause: Cause, cooldown_us: int) -> tuple[Episode, bool]:
     """Return the open episode with one more observation, and whether a revision is to be published."""
     now = cause.time_us
     worse = _rank(sighting.severity) > _rank(episode.severity)
-    surer = sighting.confidence >= episode.confidence + SURER
+    surer = round(sighting.confidence - episode.told, 4) >= SURER
     publish = worse or surer or now - episode.published_us >= cooldown_us
     after = _seen(episode, sighting, cause)
     return (_revised(after, now) if publish else after), publish
@@ -106,14 +108,22 @@ def _seen(episode: Episode, sighting: Sighting, cause: Cause) -> Episode:
         occurrences=episode.occurrences + 1,
         confidence=max(episode.confidence, sighting.confidence),
         severity=max(episode.severity, sighting.severity, key=_rank),
-        evidence=sighting.evidence if worst else episode.evidence,
+        evidence=_with_peak(sighting.evidence if worst else episode.evidence, episode.evidence, sighting.evidence),
         cause=cause,
         calm=0,
     )
 
 
 def _revised(episode: Episode, now_us: int) -> Episode:
-    return msgspec.structs.replace(episode, revision=episode.revision + 1, published_us=now_us)
+    return msgspec.structs.replace(episode, revision=episode.revision + 1, published_us=now_us, told=episode.confidence)
+
+
+def _with_peak(evidence: dict[str, Any], one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return evidence with the highest of the values that either knows as its `peak`, if there are any."""
+    peaks: dict[str, float] = {}
+    for name, value in (*one.get("peak", {}).items(), *other.get("peak", {}).items()):
+        peaks[name] = max(value, peaks.get(name, value))
+    return {**evidence, "peak": peaks} if peaks else evidence
 
 
 def _rank(severity: str) -> int:

@@ -1,5 +1,6 @@
 """Stage 1 for tool executions: what one says of the tool, of the link between two services, and of its session."""
 
+from hashlib import blake2b
 from typing import Annotated
 from uuid import UUID
 
@@ -17,11 +18,14 @@ from bridge_app.events.intelligence import (
     SessionObservation,
 )
 
+#: Longer names of sessions are keys by their digest.
+SESSION_LENGTH = 200
+
 _Name = Annotated[str, msgspec.Meta(max_length=200)]
 
 
 class _Context(msgspec.Struct):
-    session_id: _Name | None = None
+    session_id: str | None = None
 
 
 class _Info(msgspec.Struct):
@@ -116,8 +120,10 @@ def _link(execution: _Execution, event: Event) -> LinkObservation:
 
 
 def _session(info: _Info, event: Event) -> str | None:
-    """Return the session of an execution: the one it names, else the correlation that a client gave."""
-    if info.execution_context and info.execution_context.session_id:
-        return info.execution_context.session_id
+    """Return the session of an execution: the one it names, or a digest of a long name, else the correlation that a
+    client gave.
+    """
+    if info.execution_context and (named := info.execution_context.session_id):
+        return named if len(named) <= SESSION_LENGTH else blake2b(named.encode(), digest_size=16).hexdigest()
     given = event.metadata.get("correlation_source") != "generated" and event.correlation_id != event.event_id
     return event.correlation_id if given else None

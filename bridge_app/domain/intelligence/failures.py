@@ -78,7 +78,8 @@ def alarm(outcomes: Outcomes, threshold: float) -> Alarm | None:
     p = fisher_greater(sum(outcomes.recent), len(outcomes.recent), outcomes.base_failures, outcomes.base)
     if p > SIGNIFICANCE:
         return None
-    return Alarm("fisher_exact", confidence(1 - RECENT * p), rate, base_rate)
+    sure = confidence(1 - RECENT * p)
+    return Alarm("fisher_exact", sure, rate, base_rate) if sure >= threshold else None
 
 
 def is_over(outcomes: Outcomes) -> bool:

@@ -26,11 +26,13 @@ from bridge_app.domain.intelligence.sequence_detector import Session, Successors
 from bridge_app.domain.intelligence.series import Subject
 from bridge_app.domain.intelligence.start_detector import subject_of as starts_subject
 from bridge_app.domain.intelligence.start_state import ServiceStarts
+from bridge_app.domain.intelligence.trend_report import TREND_METHODS
 from bridge_app.domain.intelligence.watch import Watch
 from bridge_app.events.envelope import Cause, Derived
 from bridge_app.events.intelligence import (
     SERVICE_COMMUNICATION,
     SERVICE_INITIALIZATION,
+    STARTUP_PERFORMANCE,
     TOOL_SEQUENCE,
     Feedback,
     Pattern,
@@ -42,7 +44,13 @@ State: TypeAlias = ServiceStarts | Cohort | Executions | Proxied | Link | Sessio
 
 FALSE_POSITIVE = "false_positive"
 DISMISSED = "dismissed"
-METHOD = "feedback"
+#: How the patterns were found that know of one way only; the others say it in their evidence.
+METHODS = {
+    SERVICE_INITIALIZATION: "start_report",
+    STARTUP_PERFORMANCE: "cohort",
+    SERVICE_COMMUNICATION: "link_count",
+    TOOL_SEQUENCE: "successor_bound",
+}
 
 
 class Dismissal(NamedTuple):
@@ -78,12 +86,21 @@ def heed(
 def _report(known: Pattern, revision: int) -> Report:
     return Report(
         pattern=msgspec.structs.replace(known, status=DISMISSED, revision=revision),
-        method=METHOD,
+        method=_method(known),
         sources=(INTELLIGENCE_PATTERNS.name,),
         window_start_us=known.discovered_us,
         window_end_us=known.last_seen_us,
         sample_size=known.occurrences,
     )
+
+
+def _method(known: Pattern) -> str:
+    """Return how a pattern was found; those of other producers may not say."""
+    evidence = known.evidence
+    explanation = evidence.get("explanation")
+    rule = explanation.get("rule") if isinstance(explanation, dict) else None
+    found = METHODS.get(known.pattern_type) or evidence.get("method") or rule
+    return str(found or TREND_METHODS.get(str(evidence.get("kind"))) or "unknown")
 
 
 def _dismiss(environment: str, key: str, state: State, uuid: str, cause: Cause) -> Dismissal | None:

@@ -20,7 +20,7 @@ from bridge_app.topics import INTELLIGENCE_BASELINES, INTELLIGENCE_PERFORMANCE
 
 BASELINE_US = 1_000_000
 SUMMARY_US = 60 * 1_000_000
-#: Values of a minute that a summary is made of, the last ones.
+#: Values of a minute that the quantiles of a summary are made of, the last ones.
 VALUES = 100
 
 
@@ -36,6 +36,7 @@ class Figures(msgspec.Struct, array_like=True, frozen=True):
     failures: int = 0
     values: tuple[float, ...] = ()
     cause: Cause | None = None
+    largest: float | None = None
 
 
 class Known(NamedTuple):
@@ -58,7 +59,12 @@ def noted(figures: Figures, value: float | None, failed: bool, cause: Cause) -> 
         failures=figures.failures + failed,
         values=figures.values if value is None else (*figures.values, value)[-VALUES:],
         cause=cause,
+        largest=_larger(figures.largest, value),
     )
+
+
+def _larger(one: float | None, other: float | None) -> float | None:
+    return max((value for value in (one, other) if value is not None), default=None)
 
 
 def due(figures: Figures) -> int | None:
@@ -82,7 +88,7 @@ def told(figures: Figures, known: Known, now_us: int) -> tuple[Figures, Sequence
         figures = msgspec.structs.replace(figures, untold=False, told_us=max(at_us, cause.time_us))
     if figures.since_us is not None and (at_us := figures.since_us + SUMMARY_US) <= now_us:
         derived.append(_summary(figures, known, cause, at_us))
-        figures = msgspec.structs.replace(figures, since_us=None, count=0, failures=0, values=())
+        figures = msgspec.structs.replace(figures, since_us=None, count=0, failures=0, values=(), largest=None)
     return figures, derived
 
 
@@ -163,7 +169,7 @@ def _summary(figures: Figures, known: Known, cause: Cause, at_us: int) -> Derive
         "failures": figures.failures,
         "p50": median(values) if values else None,
         "p95": nearest_rank(values, 95) if values else None,
-        "max": max(values, default=None),
+        "max": figures.largest,
         "upper_limit": limits.upper if limits else None,
     }
     return Derived(

@@ -116,12 +116,13 @@ class Verdict(NamedTuple):
 
 
 class Drift(NamedTuple):
-    """A lasting rise: the median now and before, their ratio, and how sure it is."""
+    """A lasting rise: the median now and before, their ratio, how sure it is, and of how many values."""
 
     kind: Kind
     before: float
     now: float
     confidence: float
+    samples: int
 
     @property
     def ratio(self) -> float:
@@ -198,7 +199,7 @@ def _drift(kind: Kind, metric: Metric) -> Drift | None:
     now, before = median(metric.recent), max(median(metric.reference), FLOOR)
     if now < LEAST_RATIO * before:
         return None
-    return Drift(kind, before, now, confidence(superiority(metric.recent, metric.reference)))
+    return Drift(kind, before, now, *_sure(metric.recent, metric.reference))
 
 
 def level_shift(kind: Kind, metric: Metric) -> Drift | None:
@@ -206,7 +207,12 @@ def level_shift(kind: Kind, metric: Metric) -> Drift | None:
     if len(metric.pending) < RECENT or not all(metric.flags[-RECENT:]):
         return None
     before = max(median(metric.baseline), FLOOR)
-    return Drift(kind, before, median(metric.pending), confidence(superiority(metric.pending, metric.baseline)))
+    return Drift(kind, before, median(metric.pending), *_sure(metric.pending, metric.baseline))
+
+
+def _sure(values: Sequence[float], before: Sequence[float]) -> tuple[float, int]:
+    """Return how sure it is that the values are higher than those before, and how many were compared."""
+    return confidence(superiority(values, before)), len(values) + len(before)
 
 
 def settle(metric: Metric) -> Metric:

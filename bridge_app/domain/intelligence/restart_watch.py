@@ -15,8 +15,8 @@ from bridge_app.events.envelope import Cause, Derived
 
 WINDOW_US = 600 * 1_000_000
 STARTS = 5
-#: Starts that are remembered, of all instances of the service.
-KEPT = 32
+#: Starts that are remembered at most, of all instances of the service within the window.
+KEPT = 64
 SETTLED = "settled"
 
 
@@ -39,9 +39,9 @@ class RestartWatcher(NamedTuple):
     ) -> tuple[RestartWatch, Sequence[Derived]]:
         """Take a start into account."""
         instance = blake2b(instance_id.encode(), digest_size=8).digest()
-        starts = (*watch.starts, (cause.time_us, instance))[-KEPT:]
-        watch = msgspec.structs.replace(watch, starts=starts)
         since_us = cause.time_us - WINDOW_US
+        starts = (*[start for start in watch.starts if start[0] > since_us], (cause.time_us, instance))[-KEPT:]
+        watch = msgspec.structs.replace(watch, starts=starts, episode=_gone_on(watch.episode, instance_id, cause))
         count = sum(since_us < at_us <= cause.time_us and who == instance for at_us, who in starts)
         confidence = succession(count, count)
         if count < STARTS or confidence < self.threshold:
@@ -85,3 +85,10 @@ class RestartWatcher(NamedTuple):
     ) -> tuple[RestartWatch, Sequence[Derived]]:
         episode, derived = failure_shown(self.environment, subject, watch.episode, sighting, cause, self.cooldown_us)
         return msgspec.structs.replace(watch, episode=episode), derived
+
+
+def _gone_on(episode: Episode | None, instance_id: str, cause: Cause) -> Episode | None:
+    """Return the episode after a start: a loop goes on with any start of its instance."""
+    if episode is None or not episode.is_open or episode.evidence["instance_id"] != instance_id:
+        return episode
+    return msgspec.structs.replace(episode, last_us=max(episode.last_us, cause.time_us))

@@ -1,7 +1,8 @@
 """`tool_sequence`: which tool is used after which (intelligence §4.3).
 
-A session knows its last tool. A step from one tool to another within a minute becomes an observation of the first
-tool, whose state counts its successors over all sessions.
+A session knows its last two tools by time. A step from one tool to another within a minute becomes an observation of
+the first tool, whose state counts its successors over all sessions. Tools have topics of their own order: a use that
+comes late takes its place before the last one.
 """
 
 from collections.abc import Sequence
@@ -31,11 +32,14 @@ SOURCE_PARTITIONS = 8
 
 
 class Session(msgspec.Struct, array_like=True, tag="session", frozen=True):
-    """The state of `session|<session>`: its last tool and when that was used. Forgotten after 30 min of silence."""
+    """The state of `session|<session>`: its last tool and when that was used, and the same of the one before, if there
+    was one. Forgotten after 30 min of silence.
+    """
 
     seen: Seen
     tool: str
     time_us: int
+    before: tuple[str, int] | None = None
 
 
 class Successor(msgspec.Struct, array_like=True, frozen=True):
@@ -61,19 +65,22 @@ class SessionDetector(NamedTuple):
     def step(
         self, _key: str, known: Session | None, observation: SessionObservation, cause: Cause
     ) -> tuple[Session, Sequence[Derived]]:
-        """Note a tool; the step from the one before, when that was soon before, is an observation of that one."""
+        """Note a tool; the step to it from the one before, when that was soon before, is an observation of that one.
+
+        A tool that was used before the last one, and is told of later, is the one before from now on, and the last one
+        a step from it. What was used even earlier comes too late.
+        """
         seen = (known.seen if known else Seen()).with_(observation, SOURCE_PARTITIONS, cause.time_us)
+        tool, time_us = observation.tool, cause.time_us
         if known is None:
-            return Session(seen, observation.tool, cause.time_us), ()
-        gap_us = cause.time_us - known.time_us
-        state = Session(seen, observation.tool, max(known.time_us, cause.time_us))
-        if not 0 <= gap_us <= SOON_US:
-            return state, ()
-        # Steps of many sessions meet under one key in any order, so that positions would tell nothing there.
-        found = SuccessorObservation(
-            cause_id=observation.cause_id, origin=None, next_tool=observation.tool, gap_ms=gap_us / 1000
-        )
-        return state, [observed(f"next|{known.tool}", found, cause)]
+            return Session(seen, tool, time_us), ()
+        last = (known.tool, known.time_us)
+        if time_us >= known.time_us:
+            return Session(seen, tool, time_us, last), _steps(last, (tool, time_us), observation, cause)
+        if known.before is not None and time_us < known.before[1]:
+            return msgspec.structs.replace(known, seen=seen), ()
+        state = msgspec.structs.replace(known, seen=seen, before=(tool, time_us))
+        return state, _steps((tool, time_us), last, observation, cause)
 
     def due(self, state: Session) -> int | None:
         """Return when the session is forgotten."""
@@ -86,6 +93,18 @@ class SessionDetector(NamedTuple):
     def drop(self, _key: str, _state: Session, _now_us: int) -> tuple[None, Sequence[Derived]]:
         """Forget the session."""
         return None, ()
+
+
+def _steps(
+    first: tuple[str, int], then: tuple[str, int], observation: SessionObservation, cause: Cause
+) -> Sequence[Derived]:
+    """Return the step from one use to another, unless it took long or is the same tool again."""
+    gap_us = then[1] - first[1]
+    if first[0] == then[0] or gap_us > SOON_US:
+        return ()
+    # Steps of many sessions meet under one key in any order, so that positions would tell nothing there.
+    found = SuccessorObservation(cause_id=observation.cause_id, origin=None, next_tool=then[0], gap_ms=gap_us / 1000)
+    return [observed(f"next|{first[0]}", found, cause)]
 
 
 class SequenceDetector(NamedTuple):

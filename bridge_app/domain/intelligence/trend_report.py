@@ -6,13 +6,14 @@ from typing import Any
 from bridge_app import ids
 from bridge_app.domain.intelligence.anomaly_report import severity
 from bridge_app.domain.intelligence.episode import Sighting, opened
-from bridge_app.domain.intelligence.metric import BASELINE, Drift
+from bridge_app.domain.intelligence.metric import Drift
 from bridge_app.domain.intelligence.reports import Insight, Report, episode_pattern
 from bridge_app.domain.intelligence.series import Subject
 from bridge_app.events.envelope import Cause, Derived
 from bridge_app.events.intelligence import PERFORMANCE_TREND, Recommendation
 
-_METHODS = {"drift": "cusum", "level_shift": "level_shift"}
+#: How each kind of trend is found.
+TREND_METHODS = {"drift": "cusum", "level_shift": "level_shift"}
 
 
 def trend_found(environment: str, subject: Subject, kind: str, drifts: Sequence[Drift], cause: Cause) -> Derived:
@@ -40,11 +41,11 @@ def trend_found(environment: str, subject: Subject, kind: str, drifts: Sequence[
     )
     return Report(
         pattern=pattern,
-        method=_METHODS[kind],
+        method=TREND_METHODS[kind],
         sources=subject.sources,
         window_start_us=cause.time_us,
         window_end_us=cause.time_us,
-        sample_size=BASELINE,
+        sample_size=primary.samples,
         risks=(Insight("degradation", text),),
     ).discovered(cause)
 

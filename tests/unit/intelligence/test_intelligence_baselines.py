@@ -49,6 +49,15 @@ def test_a_summary_is_told_once_a_minute_while_there_is_something_to_sum_up() ->
     assert len(told(pipeline, "performance.summary")) == 1
 
 
+def test_the_highest_value_of_a_minute_is_told_however_many_follow() -> None:
+    pipeline = Pipeline()
+    for time_ms in (119, *[100] * 120):
+        pipeline.execute("t", time_ms)
+    pipeline.wait(60)
+    (summary,) = told(pipeline, "performance.summary")
+    assert (summary["count"], summary["max"], summary["p95"]) == (121, 119, 100)
+
+
 def view_of(pipeline: Pipeline) -> BaselineView:
     view = BaselineView()
     for event in pipeline.told:

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from bridge_app.domain.intelligence.episode import Sighting, further, opened
+from bridge_app.domain.intelligence.failures import Outcomes, alarm
 from bridge_app.errors import PoisonRecord
-from bridge_app.events.envelope import Event
+from bridge_app.events.envelope import Cause, Event
 from tests.unit.intelligence.pipeline import Pipeline, execution, size
 
 ORDINARY = [(150, 30, 100), (160, 32, 105), (170, 34, 110)]
@@ -68,6 +70,8 @@ def test_intelligence_12_one_problem_is_one_pattern_that_ends_and_comes_back() -
     assert types(closed) == ["pattern.resolved", "performance.recovered"]
     resolved = closed[0].payload["pattern_info"]
     assert (resolved["status"], resolved["occurrences"], resolved["revision"]) == ("resolved", 2, 2)
+    assert resolved["pattern_data"]["explanation"]["observed"] == 2500, "the surest"
+    assert resolved["pattern_data"]["peak"] == {"execution_time_ms": 2600, "memory_peak_mb": 450}
     assert resolved["resolution"]["reason"] == "recovered"
 
     pipeline.wait(30)
@@ -121,6 +125,10 @@ def test_what_is_slow_for_a_quarter_of_an_hour_is_the_new_normal() -> None:
     (trend,) = pipeline.patterns("performance_trend")
     assert trend["pattern_data"]["kind"] == "level_shift"
     assert trend["discovery_method"] == "level_shift"
+    (event,) = [
+        one for one in published if one.payload.get("pattern_info", {}).get("pattern_type") == "performance_trend"
+    ]
+    assert event.payload["analysis_context"]["analysis_window"]["sample_size"] == 30 + 3
     assert pipeline.patterns("performance_anomaly")[-1]["resolution"]["reason"] == "new_normal"
     assert pipeline.execute("t", 2600) == []
 
@@ -142,6 +150,14 @@ def test_intelligence_13_a_new_tool_that_only_fails() -> None:
     pipeline = Pipeline()
     assert [len(pipeline.execute("t", outcome="failure")) for _ in range(9)] == [0] * 8 + [1]
     assert pipeline.patterns("failure_pattern")[0]["confidence_score"] == 0.7008
+
+
+def test_failures_that_are_less_sure_than_asked_are_not_told() -> None:
+    outcomes = Outcomes((False,) * 15 + (True,) * 5, 80, 0)
+    sure = alarm(outcomes, 0.7)
+    assert sure is not None
+    assert alarm(outcomes, sure.confidence) == sure
+    assert alarm(outcomes, sure.confidence + 0.0001) is None
 
 
 def test_cancelled_executions_say_nothing() -> None:
@@ -167,6 +183,37 @@ def test_intelligence_15_five_starts_of_one_instance_are_a_restart_loop() -> Non
     assert loop["pattern_data"]["instance_id"] == "s-1"
     pipeline.wait(700)
     assert pipeline.patterns("failure_pattern")[-1]["resolution"]["reason"] == "settled"
+
+
+def test_a_restart_loop_is_seen_however_many_instances_restart() -> None:
+    pipeline = Pipeline()
+    for _ in range(5):
+        for number in range(12):
+            pipeline.start("s", instance=f"s-{number}")
+        pipeline.wait(12, tick=False)
+    assert {one["pattern_data"]["instance_id"] for one in pipeline.patterns("failure_pattern")} >= {"s-0"}
+
+
+def test_a_restart_loop_lasts_as_long_as_its_instance_starts() -> None:
+    pipeline = Pipeline()
+    for _ in range(5):
+        pipeline.start("s", instance="s-1")
+    pipeline.wait(599)
+    pipeline.start("s", instance="s-1")
+    pipeline.start("s", instance="s-2")
+    pipeline.wait(599)
+    assert pipeline.patterns("failure_pattern")[-1]["status"] == "active"
+    pipeline.wait(1)
+    assert pipeline.patterns("failure_pattern")[-1]["resolution"]["duration_seconds"] == 599 + 600
+
+
+def test_an_anomaly_that_gets_surer_bit_by_bit_is_revised() -> None:
+    episode = opened("u", Sighting(0.8, "low", {}), Cause("e", 0, "c", "t"))
+    told = []
+    for confidence in (0.83, 0.85, 0.88, 0.9):
+        episode, publish = further(episode, Sighting(confidence, "low", {}), Cause("e", 1, "c", "t"), 60)
+        told.append(publish)
+    assert told == [False, True, False, True]
 
 
 def test_a_slow_start_is_an_anomaly_of_its_service() -> None:
@@ -199,6 +246,50 @@ def test_intelligence_16_b_follows_a_in_ten_sessions() -> None:
     (sequence,) = pipeline.patterns("tool_sequence")
     assert sequence["confidence_score"] == 0.7225
     assert (sequence["pattern_data"]["probability"], sequence["pattern_data"]["median_gap_ms"]) == (1.0, 5000)
+
+
+def test_intelligence_16_b_follows_a_though_its_observation_comes_first() -> None:
+    pipeline = Pipeline()
+    for number in range(10):
+        pipeline.execute("b", 100, session=f"s-{number}", time_us=pipeline.now_us)
+        pipeline.execute("a", 100, session=f"s-{number}", time_us=pipeline.now_us - 10_000)
+        pipeline.wait(5)
+    (sequence,) = pipeline.patterns("tool_sequence")
+    assert (sequence["pattern_data"]["first_tool"], sequence["pattern_data"]["next_tool"]) == ("a", "b")
+    assert (sequence["confidence_score"], sequence["pattern_data"]["median_gap_ms"]) == (0.7225, 10)
+
+
+@pytest.mark.parametrize(
+    ("uses", "steps"),
+    [
+        ("a0 b1 c2", "ab bc"),
+        ("b1 a0", "ab"),
+        ("a0 c2 b1", "ac bc"),  # the step from a to c was told already
+        ("a1 b2 z0", "ab"),
+        ("a0 a1 b2", "ab"),
+        ("a0 b61", ""),
+        ("b61 a0", ""),
+    ],
+)
+def test_steps_are_taken_in_the_order_of_their_times(uses: str, steps: str) -> None:
+    pipeline = Pipeline()
+    for use in uses.split():
+        pipeline.execute(use[0], 100, session="s", time_us=pipeline.now_us + (int(use[1:]) - 120) * 1_000_000)
+    found = [
+        key.removeprefix("next|") + event.payload["next_tool"]
+        for key, event in pipeline.observed
+        if key.startswith("next|")
+    ]
+    assert found == steps.split()
+
+
+def test_a_session_with_a_long_name_is_a_session() -> None:
+    pipeline = Pipeline()
+    for number in range(10):
+        pipeline.execute("a", 100, session="s" * 4000 + str(number))
+        pipeline.execute("b", 100, session="s" * 4000 + str(number))
+    assert pipeline.patterns("tool_sequence")
+    assert all(len(key) <= 220 for key in pipeline.states)
 
 
 def test_steps_that_are_far_apart_or_in_other_sessions_are_no_sequence() -> None:

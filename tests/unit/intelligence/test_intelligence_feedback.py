@@ -56,6 +56,7 @@ def test_intelligence_20_a_false_positive_is_dismissed_and_does_not_come_back(sp
     resolved, recovered = say(spiked, pattern)
 
     info = resolved.payload["pattern_info"]
+    assert info["discovery_method"] == "ratio_rule"
     assert (resolved.event_type, info["status"], info["revision"]) == (PATTERN_RESOLVED, "dismissed", 2)
     assert info["resolution"] == {"reason": "false_positive", "duration_seconds": 0}
     assert info["pattern_data"] == pattern.evidence
@@ -127,6 +128,7 @@ def test_failures_that_are_none_do_not_raise_the_next_alarm() -> None:
         pipeline.execute("t", 100, outcome="failure")
     [event] = say(pipeline, known(pipeline, "failure_pattern"))
     assert event.payload["pattern_info"]["status"] == "dismissed"
+    assert event.payload["pattern_info"]["discovery_method"] == "fisher_exact"
     assert pipeline.execute("t", 100, outcome="failure") == []
 
 
@@ -150,6 +152,7 @@ def test_a_report_that_is_dismissed_keeps_its_revisions_rising(pattern_type: str
     pattern = known(pipeline, pattern_type)
     [event] = say(pipeline, pattern)
     assert event.payload["pattern_info"]["revision"] > pattern.revision
+    assert event.payload["pattern_info"]["discovery_method"] == pipeline.patterns(pattern_type)[0]["discovery_method"]
     pipeline.start("s-2", 2001)
     for _ in range(5):
         pipeline.execute("t", 20, requester="a", executor="b")
