@@ -11,7 +11,7 @@ from bridge_app import ids
 from bridge_app.cursors import TimeCursor, cursor_parameter
 from bridge_app.domain.database_adapter.letters import REPLAYED_HEADER
 from bridge_app.errors import FieldError, NotFound, ValidationError
-from bridge_app.events.fields import ANY_OBJECT, Array, Choice, Errors, Flag, Object, Rule, Text
+from bridge_app.events.fields import Array, Choice, Errors, Flag, Object, Rule, Text
 from bridge_app.json_values import unstorable
 from bridge_app.parameters import DEFAULT_LIMIT, Reader, choice_parameter, limit_parameter, text_parameter
 from bridge_app.timestamps import parse_us
@@ -36,7 +36,7 @@ _CHOICE: Final[Mapping[str, Rule]] = {
     "error_type": Text(1, 255),
     "force": Flag(),
 }
-REPLAY_BODY: Final = Object({**_CHOICE, "value": ANY_OBJECT})
+REPLAY_BODY: Final = Object({**_CHOICE, "value": Object(quantities=False)})
 DISCARD_BODY: Final = Object({**_CHOICE, "reason": Text(1)}, required=("reason",))
 
 

@@ -81,6 +81,11 @@ def test_a_selection_counts_every_message_once() -> None:
     assert (selection.ids, value) == ((MessageId("a", 1, 2),), {})
 
 
+def test_what_a_corrected_event_holds_is_judged_when_it_is_read_again() -> None:
+    value = {"event_type": "x", "late_ms": "no", "payload": {"late_ms": "no"}}
+    assert read_replay({"ids": ["a:1:2"], "value": value}, {})[1] == value
+
+
 def test_all_means_what_is_pending() -> None:
     selection, _ = read_replay({"all": True, "error_type": "X"}, {})
     assert (selection.ids, selection.status, selection.error_type, selection.force) == (None, "pending", "X", False)
