@@ -157,8 +157,8 @@ def _read(body: Any, params: Mapping[str, str], rules: Object) -> tuple[Selectio
     return selection, read
 
 
-def _positions(ids: Sequence[str]) -> tuple[MessageId, ...]:
-    found = {text: parse_id(text) for text in ids}
+def _positions(named: Sequence[str]) -> tuple[MessageId, ...]:
+    found = {text: parse_id(text) for text in named}
     unknown = [text for text, position in found.items() if position is None]
     if unknown:
         raise NotFound(f"There is no message {unknown[0]}", details={"messages": unknown})

@@ -8,6 +8,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from bridge_app import __version__
+from bridge_app.web import hooks, middleware
 from tests.unit.web.asking import JSON, ROUTE, call
 from tests.unit.web.http_worker import Worker
 
@@ -152,8 +153,10 @@ async def test_while_the_worker_stops_requests_are_refused_and_probes_answered(
 
 
 async def test_conventions_4_log_lines_carry_the_correlation_of_their_request(
-    worker: Worker, http: aiohttp.ClientSession
+    worker: Worker, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for module in (hooks, middleware):  # a logger that has logged keeps its configuration
+        monkeypatch.setattr(module, "log", structlog.get_logger())
     worker.analysis = KeyError("x")
     headers = {"X-Correlation-ID": "header", "X-Request-ID": "r"}
     with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
