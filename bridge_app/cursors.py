@@ -5,7 +5,9 @@ from typing import TypeVar
 
 import msgspec
 
+from bridge_app import ids
 from bridge_app.parameters import Parameter
+from bridge_app.timestamps import to_datetime
 
 CURSOR_US = 10 * 60 * 1_000_000
 
@@ -33,6 +35,20 @@ class TimeCursor(Cursor, array_like=True, frozen=True):
     """Where a page of a list that begins with the latest ended: time in microseconds, and id."""
 
     place: tuple[int, str]
+
+    def __post_init__(self) -> None:
+        time_us, event_id = self.place
+        check_time(time_us)
+        if ids.canonical(event_id) != event_id:
+            raise ValueError("no id")
+
+
+def check_time(time_us: int) -> None:
+    """Raise ValueError for a time that no answer had in it: it would only fail in the database."""
+    try:
+        to_datetime(time_us)
+    except OverflowError as error:
+        raise ValueError("no time") from error
 
 
 C = TypeVar("C", bound=Cursor)

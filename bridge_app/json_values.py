@@ -6,6 +6,7 @@ cannot store U+0000, orjson writes neither longer integers nor deeper nesting th
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, TypeAlias
@@ -24,6 +25,7 @@ Place: TypeAlias = "tuple[Place, str | int] | None"
 
 _CONTAINERS = (dict, list)
 _decode = msgspec.json.Decoder().decode
+_find_surrogate = re.compile(r"[\ud800-\udfff]").search
 
 
 def show(place: Place) -> str:
@@ -45,7 +47,7 @@ def parse_body(body: bytes, levels: int = BODY_LEVELS) -> Any:
     try:
         value = _decode(body)
     except msgspec.ValidationError:
-        value = _parse_huge_numbers(body)
+        return _parse_huge_numbers(body, levels)
     except RecursionError as error:
         raise _nested_deeper(levels) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -55,12 +57,20 @@ def parse_body(body: bytes, levels: int = BODY_LEVELS) -> Any:
     return value
 
 
-def _parse_huge_numbers(body: bytes) -> Any:
-    """Read a body again in which msgspec found a number out of range, so that its place can be named."""
+def _parse_huge_numbers(body: bytes, levels: int) -> Any:
+    """Read a body again in which msgspec found a number out of range, so that its place can be named.
+
+    The standard library takes lone surrogates, and msgspec may not have come so far.
+    """
     try:
-        return json.loads(body, parse_int=_parse_int, parse_constant=refuse_constant)
+        value = json.loads(body, parse_int=_parse_int, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
         raise MalformedBody(f"The body is not valid JSON: {error}") from error
+    if too_deep(body, value, levels):
+        raise _nested_deeper(levels)
+    if any(type(leaf) is str and _find_surrogate(leaf) for _, leaf in leaves(value)):
+        raise MalformedBody("The body is not valid JSON: a lone surrogate")
+    return value
 
 
 def _parse_int(digits: str) -> float:

@@ -27,7 +27,7 @@ from bridge_app.effects.replay_sender import ReplaySender
 from bridge_app.effects.retention import Retention
 from bridge_app.effects.teller import STOP_SECONDS, Teller
 from bridge_app.events.envelope import Event
-from bridge_app.health import Facts, Health, OutboxState
+from bridge_app.health import HEALTHY, Facts, Health, OutboxState
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.runtime.watchdog import Watched
 from tables.intelligence import BaselineLog, PatternLog
@@ -78,7 +78,9 @@ class Parts:
         )
         self.adapter.lost = app.report_lost
         self.reads = GuardedReads(self.postgres, self.breakers["postgres"], app.metrics, clock)
-        self.replays = ReplaySender(settings, self.breakers["kafka"])
+        self.replays = ReplaySender(
+            settings, self.breakers["kafka"], lambda: self.health.checks["kafka"].status == HEALTHY
+        )
         self.retention = Retention(settings, self.postgres, clock)
         self.lag = LagMeter(settings, self._groups, app.metrics, clock.monotonic)
         self.answers = AnswerLog(settings, clock)

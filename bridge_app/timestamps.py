@@ -38,7 +38,7 @@ def parse_us(text: str) -> int:
     """Read RFC 3339 with `T` or a space, 0 to 9 fraction digits (cut to microseconds), `Z`, an offset, or none for UTC.
 
     Raises:
-        ValueError: any other form, or a date that does not exist.
+        ValueError: any other form, a date that does not exist, or a time outside of the years 1 to 9999 in UTC.
     """
     try:
         if _is_canonical(text):
@@ -58,7 +58,7 @@ def parse_us(text: str) -> int:
     micros = int(((fraction or "") + "000000")[:6])
     try:
         moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), micros, tzinfo=zone)
-        return (moment - _EPOCH) // _MICROSECOND
+        return (moment.astimezone(UTC) - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError) as error:
         raise ValueError(RFC3339_HINT) from error
 

@@ -1,7 +1,7 @@
 """Dead letters as operators see them (hooks §10): which are meant, and what a replay publishes."""
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -10,8 +10,8 @@ import orjson
 from bridge_app import ids
 from bridge_app.cursors import TimeCursor, cursor_parameter
 from bridge_app.domain.database_adapter.letters import REPLAYED_HEADER
-from bridge_app.errors import FieldError, ValidationError
-from bridge_app.events.fields import ANY_OBJECT, Array, Choice, Errors, Flag, Object, Rule, Text
+from bridge_app.errors import FieldError, NotFound, ValidationError
+from bridge_app.events.fields import Array, Choice, Errors, Flag, Object, Rule, Text
 from bridge_app.json_values import unstorable
 from bridge_app.parameters import DEFAULT_LIMIT, Reader, choice_parameter, limit_parameter, text_parameter
 from bridge_app.timestamps import parse_us
@@ -23,8 +23,10 @@ STATUS = choice_parameter("status", "Only this status.", *STATUSES)
 ERROR_TYPE = text_parameter("error_type", "Only this type of error.", "INVALID_JSON")
 LIMIT = limit_parameter("Messages per page.")
 CURSOR = cursor_parameter(TimeCursor)
+#: What chooses among the dead letters of a topic, in a list, a replay or a discard.
+FILTERS: Final = (STATUS, ERROR_TYPE)
 #: All that `parse_query` reads.
-PARAMETERS: Final = (STATUS, ERROR_TYPE, LIMIT, CURSOR)
+PARAMETERS: Final = (*FILTERS, LIMIT, CURSOR)
 
 _MESSAGE_ID: Final = Text(1, 400)
 _CHOICE: Final[Mapping[str, Rule]] = {
@@ -34,7 +36,7 @@ _CHOICE: Final[Mapping[str, Rule]] = {
     "error_type": Text(1, 255),
     "force": Flag(),
 }
-REPLAY_BODY: Final = Object({**_CHOICE, "value": ANY_OBJECT})
+REPLAY_BODY: Final = Object({**_CHOICE, "value": Object(quantities=False)})
 DISCARD_BODY: Final = Object({**_CHOICE, "reason": Text(1)}, required=("reason",))
 
 
@@ -104,31 +106,36 @@ def parse_id(text: str) -> MessageId | None:
     """Return the position that an id names, None when it names none."""
     topic, _, rest = text.rpartition(":")
     topic, _, partition = topic.rpartition(":")
-    if not (topic and partition.isdecimal() and rest.isdecimal() and len(partition) < 10 and len(rest) < 19):
+    if not (partition.isdecimal() and rest.isdecimal() and len(partition) < 10 and len(rest) < 19):
+        return None
+    if not topic or "\0" in topic:  # no topic has it in its name, and Postgres takes no text with it
         return None
     return MessageId(topic, int(partition), int(rest))
 
 
-def read_replay(body: Any) -> tuple[Selection, dict[str, Any] | None]:
+def read_replay(body: Any, params: Mapping[str, str]) -> tuple[Selection, dict[str, Any] | None]:
     """Return what is to be replayed, and what is to be published instead of what failed.
 
+    The filters are those of the body, else those of the query parameters.
+
     Raises:
-        ValidationError: the body breaks its contract.
+        ValidationError: the body or a parameter breaks its contract.
+        NotFound: an id that is no position, so that no message has it.
     """
-    selection, read = _read(body, REPLAY_BODY)
-    value = read.get("value")
-    if value is not None and (selection.ids is None or len(selection.ids) != 1):
-        raise ValidationError([FieldError("$.value", "Expected only together with one id")])
-    return selection, value
+    selection, read = _read(body, params, REPLAY_BODY)
+    return selection, read.get("value")
 
 
-def read_discard(body: Any) -> tuple[Selection, str]:
-    """Return what is to be discarded, and why. Raises as `read_replay`."""
-    selection, read = _read(body, DISCARD_BODY)
+def read_discard(body: Any, params: Mapping[str, str]) -> tuple[Selection, str]:
+    """Return what is to be discarded, and why. Takes filters, and raises, as `read_replay`."""
+    selection, read = _read(body, params, DISCARD_BODY)
     return selection, read["reason"]
 
 
-def _read(body: Any, rules: Object) -> tuple[Selection, dict[str, Any]]:
+def _read(body: Any, params: Mapping[str, str], rules: Object) -> tuple[Selection, dict[str, Any]]:
+    query = Reader(params)
+    status, error_type = query.value(STATUS), query.value(ERROR_TYPE)
+    query.finish()
     errors: Errors = []
     read = rules.read(body, None, errors)
     errors += unstorable(body)
@@ -136,23 +143,26 @@ def _read(body: Any, rules: Object) -> tuple[Selection, dict[str, Any]]:
         given = [name for name in ("ids", "all") if read.get(name)]
         if len(given) != 1:
             errors.append(FieldError("$.ids", "Expected either ids, at least one, or all: true"))
+    named = None if errors or not read.get("ids") else tuple(dict.fromkeys(read["ids"]))
+    if not errors and read.get("value") is not None and (named is None or len(named) != 1):
+        errors.append(FieldError("$.value", "Expected only together with one id"))
     if errors:
         raise ValidationError(errors)
-    positions = [parse_id(text) for text in read.get("ids") or ()]
-    unreadable = [
-        FieldError(f"$.ids[{index}]", "Expected <topic>:<partition>:<offset>")
-        for index, one in enumerate(positions)
-        if one is None
-    ]
-    if unreadable:
-        raise ValidationError(unreadable)
     selection = Selection(
-        ids=tuple(dict.fromkeys(one for one in positions if one is not None)) if positions else None,
-        status=(read.get("status") or PENDING).lower(),
-        error_type=read.get("error_type"),
+        ids=None if named is None else _positions(named),
+        status=(read.get("status") or status or PENDING).lower(),
+        error_type=read.get("error_type") or error_type,
         force=read.get("force") or False,
     )
     return selection, read
+
+
+def _positions(named: Sequence[str]) -> tuple[MessageId, ...]:
+    found = {text: parse_id(text) for text in named}
+    unknown = [text for text, position in found.items() if position is None]
+    if unknown:
+        raise NotFound(f"There is no message {unknown[0]}", details={"messages": unknown})
+    return tuple(dict.fromkeys(position for position in found.values() if position is not None))
 
 
 def replayed_record(letter: Mapping[str, Any], replays: int, value: dict[str, Any] | None) -> ReplayedRecord:

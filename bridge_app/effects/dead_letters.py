@@ -73,7 +73,8 @@ class Resolution(NamedTuple):
     error: str | None
 
 
-#: Sends records; returns for each why not. Raises `ServiceUnavailable` when no broker answers.
+#: Sends records; returns for each why not. Raises `ServiceUnavailable` when no broker answers, or, asked to send
+#: nothing, when none is known to.
 Send = Callable[[Sequence[ReplayedRecord]], Awaitable[Sequence[str | None]]]
 
 
@@ -120,7 +121,10 @@ class DeadLetters:
             ServiceUnavailable: Kafka is away, and nothing was replayed.
         """
         resolutions: list[Resolution] = []
-        for events in _chunks(await self._choose(topic, selection)):
+        chosen = await self._choose(topic, selection)
+        if not chosen:
+            await self._send(())  # whether anything is there to send must not decide what is said of Kafka
+        for events in _chunks(chosen):
             try:
                 resolutions += await self._replay(events, value, by, forced=selection.force)
             except ServiceUnavailable as error:

@@ -1,13 +1,13 @@
 """Records that were dead-lettered, on their way back to their topics: no outbox, the caller waits and is told."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiokafka.errors import KafkaError
 from mode import Service
 
-from bridge_app.domain.breaker import CircuitBreaker
+from bridge_app.domain.breaker import BreakerState, CircuitBreaker
 from bridge_app.domain.dead_letters import ReplayedRecord
 from bridge_app.effects.producer_link import MAX_REQUEST_BYTES
 from bridge_app.effects.spare_producer import SpareProducer
@@ -18,13 +18,14 @@ from bridge_app.settings import Settings
 class ReplaySender(Service):
     """Sends with an idempotent producer of its own, which is started when there is something to send.
 
-    `breaker` tells whether Kafka is worth trying.
+    `breaker` tells whether Kafka is worth trying, `is_well` what its last probe said.
     """
 
-    def __init__(self, settings: Settings, breaker: CircuitBreaker, **kwargs: Any) -> None:
+    def __init__(self, settings: Settings, breaker: CircuitBreaker, is_well: Callable[[], bool], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._settings = settings
         self._breaker = breaker
+        self._is_well = is_well
         self._producer = SpareProducer(settings, f"{settings.node_id}-replay", max_request_size=MAX_REQUEST_BYTES)
         self._turn = asyncio.Lock()
 
@@ -33,7 +34,11 @@ class ReplaySender(Service):
 
         Raises:
             ServiceUnavailable: no broker answers within `KAFKA_TIMEOUT_SECONDS`; a record may be in Kafka nevertheless.
+                Without records: none is known to answer.
         """
+        if not records:
+            self._check()
+            return []
         try:
             permit = self._breaker.acquire()
         except CircuitOpenError as error:
@@ -53,6 +58,10 @@ class ReplaySender(Service):
 
     async def on_stop(self) -> None:
         await self._producer.give_up()
+
+    def _check(self) -> None:
+        if self._breaker.snapshot().state is BreakerState.OPEN or not self._is_well():
+            raise ServiceUnavailable("Kafka is away")
 
     async def _send(self, records: Sequence[ReplayedRecord]) -> list[Exception | None]:
         producer = await self._producer.get()

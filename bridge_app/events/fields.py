@@ -2,7 +2,9 @@
 
 A rule reads one value: it returns the value as it is kept, which is the value itself unless a field inside was renamed,
 and adds what is wrong to `errors`. All errors of a body are found in one pass. Fields without a rule are kept as they
-are; a field that is null counts as not given. Numbers are never read from text, and true is not a number.
+are, but what is named as a quantity must be one: in an object that has rules, and in the objects that stand in a field
+or a list without a rule. A field that is null counts as not given. Numbers are never read from text, and true is not a
+number.
 
 A rule also says what it takes as JSON Schema, which is what `/openapi.json` shows. Two things a schema cannot say: that
 1.0 is no whole number, and that a date must exist.
@@ -20,7 +22,7 @@ from bridge_app.timestamps import RFC3339, parse_us
 
 Errors = list[FieldError]
 
-#: A field whose name ends so is a quantity wherever an object has rules.
+#: A field whose name ends so is a quantity.
 QUANTITY_SUFFIXES = ("_ms", "_mb", "_percent", "_seconds")
 QUANTITY_NAMES = f"({'|'.join(QUANTITY_SUFFIXES)})$"
 MOST_ELEMENTS = 1000
@@ -81,6 +83,22 @@ class Anything(NamedTuple):
 
     def schema(self) -> Schema:
         return {}
+
+
+class Free(NamedTuple):
+    """Any value that names no quantity that is none: as an object, or as a list of objects."""
+
+    def read(self, value: Any, place: Place, errors: Errors) -> Any:
+        if type(value) is dict:
+            _check_quantities(value, place, errors)
+        elif type(value) is list:
+            for index, item in enumerate(value):
+                if type(item) is dict:
+                    _check_quantities(item, (place, index), errors)
+        return value
+
+    def schema(self) -> Schema:
+        return {**_quantities(), "items": _quantities()}
 
 
 class Choice(NamedTuple):
@@ -166,7 +184,7 @@ class Time(NamedTuple):
 
 
 class Array(NamedTuple):
-    """A list; `element` None takes anything."""
+    """A list; `element` None takes anything, as `Free` does."""
 
     element: Rule | None = None
     most: int = MOST_ELEMENTS
@@ -179,19 +197,25 @@ class Array(NamedTuple):
         elif self.element is not None:
             kept = [self.element.read(item, (place, index), errors) for index, item in enumerate(value)]
             return kept if any(new is not old for new, old in zip(kept, value, strict=True)) else value
+        else:
+            FREE.read(value, place, errors)
         return value
 
     def schema(self) -> Schema:
-        items = {} if self.element is None else {"items": self.element.schema()}
-        return {"type": "array", "maxItems": self.most, **items}
+        items = _quantities() if self.element is None else self.element.schema()
+        return {"type": "array", "maxItems": self.most, "items": items}
 
 
 class Object(NamedTuple):
-    """An object. `aliases` are other names of fields: they are renamed unless the proper name is there too."""
+    """An object. `aliases` are other names of fields: they are renamed unless the proper name is there too.
+
+    Without `quantities`, fields that have no rule are nobody's business.
+    """
 
     fields: Mapping[str, Rule] = {}
     required: tuple[str, ...] = ()
     aliases: Mapping[str, str] = {}
+    quantities: bool = True
 
     def read(self, value: Any, place: Place, errors: Errors) -> Any:
         if type(value) is not dict:
@@ -204,8 +228,8 @@ class Object(NamedTuple):
         changed: dict[str, Any] = {}
         for name, item in kept.items():
             rule = self.fields.get(name)
-            if rule is None and name.endswith(QUANTITY_SUFFIXES):
-                rule = QUANTITY
+            if rule is None and self.quantities and name not in self.aliases:
+                rule = QUANTITY if name.endswith(QUANTITY_SUFFIXES) else FREE
             if rule is not None and item is not None:
                 read = rule.read(item, (place, name), errors)
                 if read is not item:
@@ -216,7 +240,7 @@ class Object(NamedTuple):
         found: Schema = {
             "type": "object",
             "properties": {name: self._field(name) for name in self.fields},
-            "patternProperties": {QUANTITY_NAMES: nullable(QUANTITY.schema())},
+            **({**_quantities(), "additionalProperties": FREE.schema()} if self.quantities else {}),
         }
         for alias, name in self.aliases.items():
             found["properties"].setdefault(alias, {"description": f"Another name of `{name}`"})
@@ -273,6 +297,16 @@ class Either(NamedTuple):
         return {"anyOf": [self.array.schema(), self.object.schema()]}
 
 
+def _check_quantities(value: dict[str, Any], place: Place, errors: Errors) -> None:
+    for name, item in value.items():
+        if item is not None and name.endswith(QUANTITY_SUFFIXES):
+            QUANTITY.read(item, (place, name), errors)
+
+
+def _quantities() -> Schema:
+    return {"patternProperties": {QUANTITY_NAMES: nullable(QUANTITY.schema())}}
+
+
 def _rename(value: dict[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
     for alias, name in aliases.items():
         if alias in value and value.get(name) is None:
@@ -281,6 +315,7 @@ def _rename(value: dict[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]
 
 
 QUANTITY = Number()
+FREE = Free()
 NAME = Text(1, 100)
 IDENTIFIER = Text(1, 200)
 RELEASE = Text(1, 50)

@@ -104,7 +104,8 @@ def rebuild_order(body: Mapping[str, Any]) -> Order:
     """
     start = body.get("from") or EARLIEST
     try:
-        from_ms = None if start == EARLIEST else parse_us(start) // 1000
+        # Kafka knows no time before 1970, and takes some negative ones for "the latest" and the like.
+        from_ms = None if start == EARLIEST else max(0, parse_us(start) // 1000)
     except ValueError as error:
         raise ValidationError([FieldError("$.from", str(error))]) from error
     return Order(body.get("topics") or (), from_ms, body.get("rate_per_second") or 0.0)

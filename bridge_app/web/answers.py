@@ -61,4 +61,20 @@ class Answers:
                 "version": __version__,
             },
         }
-        return web.Response(body=orjson.dumps(body), status=status, headers={**headers, "Content-Type": JSON_TYPE})
+        return web.Response(body=_encode(body), status=status, headers={**headers, "Content-Type": JSON_TYPE})
+
+
+def _encode(body: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:  # an error may quote a header, and aiohttp keeps what is not UTF-8 as surrogates
+        return orjson.dumps(_as_unicode(body))
+
+
+def _as_unicode(value: Any) -> Any:
+    """Return a value with `?` in the place of lone surrogates."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {name: _as_unicode(item) for name, item in value.items()}
+    return [_as_unicode(item) for item in value] if isinstance(value, list) else value

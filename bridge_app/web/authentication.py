@@ -49,7 +49,7 @@ class Authenticator:
         path = path_of(request)
         needed = not is_open(path) and (self._everywhere or (self._tokens is not None and is_experiments(path)))
         presented = _presented(request) if needed else None
-        credential = None if presented is None else self._identify(presented, now_us)
+        credential = None if presented is None else self._identify(*presented, now_us)
         if needed and credential is None and not self._signatures.may_replace_credential(request):
             raise Unauthorized("Expected an API key or a token")
         if credential is not None:
@@ -57,13 +57,13 @@ class Authenticator:
         signer = await self._signatures.signer(request, now_us)
         return credential or signer
 
-    def _identify(self, presented: str, now_us: int) -> Credential:
+    def _identify(self, presented: str, is_bearer: bool, now_us: int) -> Credential:
         key = find_api_key(self._api_keys, presented)
         if key is not None:
             if key.expires_us is not None and now_us >= key.expires_us:
                 raise Unauthorized("The API key has expired", challenge=_INVALID)
             return key.credential
-        if self._tokens is None:
+        if self._tokens is None or not is_bearer:
             raise Unauthorized("The credential is not valid", challenge=_INVALID)
         try:
             return self._tokens.verify(presented)
@@ -113,13 +113,14 @@ def path_of(request: web.Request) -> str:
     return request.path if resource is None else resource.canonical
 
 
-def _presented(request: web.Request) -> str | None:
+def _presented(request: web.Request) -> tuple[str, bool] | None:
+    """Return what was presented, and whether as the bearer of it: only so it may be a token."""
     headers = request.headers
     for name in ("X-API-Key", "X-Service-Auth"):
         if name in headers:
-            return headers[name]
+            return headers[name], False
     scheme, _, value = headers.get("Authorization", "").partition(" ")
-    return value.strip() if scheme.lower() == "bearer" else None
+    return (value.strip(), True) if scheme.lower() == "bearer" else None
 
 
 def _authorize(request: web.Request, path: str, credential: Credential) -> None:

@@ -7,6 +7,7 @@ import faust
 from aiohttp import web
 
 from bridge_app.clock import Clock
+from bridge_app.domain.database_adapter.subscription import Subscription
 from bridge_app.domain.dead_letters import (
     MessageId,
     Selection,
@@ -63,7 +64,7 @@ def register(app: faust.App, letters: DeadLetters, settings: Settings, *, answer
 
         @describe(api.REPLAY)
         async def post(self, request: web.Request, topic: str) -> web.Response:
-            selection, value = read_replay(await read_json(request))
+            selection, value = read_replay(await read_json(request), request.query)
             done = await letters.replay(await desk.resolve(topic), desk.named(selection), value, _credential(request))
             return answers.success(request, _told(done, "replayed"))
 
@@ -73,7 +74,7 @@ def register(app: faust.App, letters: DeadLetters, settings: Settings, *, answer
 
         @describe(api.DISCARD)
         async def post(self, request: web.Request, topic: str) -> web.Response:
-            selection, reason = read_discard(await read_json(request))
+            selection, reason = read_discard(await read_json(request), request.query)
             done = await letters.discard(await desk.resolve(topic), desk.named(selection), reason, _credential(request))
             return answers.success(request, _told(done, "discarded"))
 
@@ -86,7 +87,8 @@ class LetterDesk:
         self._suffix = settings.kafka_dlq_suffix
         self._clock = clock
         self._broker_name = {topic.name: settings.topic(topic.name) for topic in CATALOGUE if topic.dead_letters}
-        self._known = {*self._broker_name.values(), *settings.adapter_extra_topics}
+        self._known = frozenset(self._broker_name.values())
+        self._subscription = Subscription(settings.topic, self._suffix, settings.adapter_extra_topics)
 
     async def resolve(self, name: str) -> str:
         """Return the broker's name of the `.dlq` topic of a topic.
@@ -95,7 +97,8 @@ class LetterDesk:
             NotFound: the bridge does not know the topic, and no dead letter is of it.
         """
         topic = self._broker_name.get(name, name)
-        if topic not in self._known and not await self._letters.topics(topic + self._suffix):
+        is_known = topic in self._known or self._subscription.takes_extra(topic)
+        if "\0" in name or not (is_known or await self._letters.topics(topic + self._suffix)):
             raise NotFound(f"There is no topic {name} that has dead letters")
         return topic + self._suffix
 
@@ -130,7 +133,7 @@ class LetterDesk:
         row = None if message is None else await self._letters.find(self._broker_id(message))
         if row is None:
             raise NotFound(f"There is no message {message_id}")
-        return {**self._message(row), "letter": row["letter"]}
+        return {**row["letter"], **self._message(row), "letter": row["letter"]}
 
     def numbers(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return a topic with its numbers of dead letters."""

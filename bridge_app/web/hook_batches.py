@@ -1,7 +1,8 @@
 """POST /hooks/batch: hooks of any type at once, each accepted or refused by itself (hooks §5)."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
@@ -16,6 +17,13 @@ from bridge_app.web.context import RequestContext, context_of
 from bridge_app.web.idempotency import Idempotency
 from bridge_app.web.meter import BUFFERED, INVALID, VALIDATED, HookNote, note_hooks
 from bridge_app.web.queries import flag
+
+#: What a hook that was refused is told where an analysis was asked for.
+NO_ANALYSIS: Final[dict[str, Any]] = {
+    "patterns_discovered": [],
+    "recommendations": [],
+    "reason": "The hook was refused",
+}
 
 
 class Desk(Protocol):
@@ -46,7 +54,9 @@ class BatchReceiver:
         notes = note_hooks(request, ((route_of(item), item) for item in items))
         outcomes = self._accept(context_of(request), items)
         taken = [one for one in outcomes if isinstance(one, Taken)]
-        _check_some(outcomes, "$" if body is items else f"$.{ITEMS}", items, context_of(request))
+        results = partial(self._results, outcomes, items, context_of(request), dry_run=dry_run, analysis=analysis)
+        if not taken:
+            raise _refusal(outcomes, "$" if body is items else f"$.{ITEMS}", results(is_published=False))
         for note, one in zip(notes, outcomes, strict=True):
             note.status = INVALID if isinstance(one, ValidationError) else VALIDATED if dry_run else note.status
 
@@ -54,12 +64,8 @@ class BatchReceiver:
             is_published = not dry_run and await self._desk.publish([(one.route.topic, one.event) for one in taken])
             if not is_published and not dry_run:
                 _note_buffered(notes)
-            results = list(_results(outcomes, items, context_of(request), is_published=is_published, dry_run=dry_run))
-            if analysis:
-                for result, one in zip(results, outcomes, strict=True):
-                    if isinstance(one, Taken):
-                        result["intelligence_analysis"] = self._desk.analysis(one.event)
-            data = {"accepted": len(taken), "rejected": len(items) - len(taken), "results": results}
+            told = results(is_published=is_published)
+            data = {"accepted": len(taken), "rejected": len(items) - len(taken), "results": told}
             return self._desk.answers.success(request, data)
 
         return await (publish_and_answer() if dry_run else self._desk.idempotency.once(request, publish_and_answer))
@@ -76,41 +82,44 @@ class BatchReceiver:
                 outcomes.append(error)
         return outcomes
 
+    def _results(
+        self,
+        outcomes: Sequence[Taken | ValidationError],
+        items: Sequence[Any],
+        context: RequestContext,
+        *,
+        is_published: bool,
+        dry_run: bool,
+        analysis: bool,
+    ) -> list[dict[str, Any]]:
+        results = []
+        for index, one in enumerate(outcomes):
+            refused = one if isinstance(one, RequestError) else None
+            result = {
+                "index": index,
+                "success": refused is None,
+                "hook_id": hook_id(one.event.event_id) if isinstance(one, Taken) and not dry_run else None,
+                "correlation_id": one.event.correlation_id if isinstance(one, Taken) else _given(items[index], context),
+                "event_published": is_published and refused is None,
+                "error": None if refused is None else _error(refused),
+            }
+            if analysis:
+                result["intelligence_analysis"] = (
+                    self._desk.analysis(one.event) if isinstance(one, Taken) else NO_ANALYSIS
+                )
+            results.append(result)
+        return results
 
-def _check_some(
-    outcomes: Sequence[Taken | ValidationError], path: str, items: Sequence[Any], context: RequestContext
-) -> None:
-    """Raise ValidationError when no item was accepted: `details.results` has what a mixed batch is told of each."""
-    if any(isinstance(one, Taken) for one in outcomes):
-        return
+
+def _refusal(outcomes: Sequence[Taken | ValidationError], path: str, results: list[dict[str, Any]]) -> ValidationError:
+    """Return the error when no item was accepted: `details.results` has what a mixed batch is told of each."""
     errors = [
         FieldError(f"{path}[{index}]{error.path.removeprefix('$')}", error.message)
         for index, one in enumerate(outcomes)
         if isinstance(one, ValidationError)
         for error in one.errors
     ]
-    results = list(_results(outcomes, items, context, is_published=False, dry_run=False))
-    raise ValidationError(errors[:MAX_ERRORS], details={"results": results})
-
-
-def _results(
-    outcomes: Sequence[Taken | ValidationError],
-    items: Sequence[Any],
-    context: RequestContext,
-    *,
-    is_published: bool,
-    dry_run: bool,
-) -> Iterator[dict[str, Any]]:
-    for index, one in enumerate(outcomes):
-        refused = one if isinstance(one, RequestError) else None
-        yield {
-            "index": index,
-            "success": refused is None,
-            "hook_id": hook_id(one.event.event_id) if isinstance(one, Taken) and not dry_run else None,
-            "correlation_id": one.event.correlation_id if isinstance(one, Taken) else _given(items[index], context),
-            "event_published": is_published and refused is None,
-            "error": None if refused is None else _error(refused),
-        }
+    return ValidationError(errors[:MAX_ERRORS], details={"results": results})
 
 
 def _error(error: RequestError) -> dict[str, Any]:

@@ -135,6 +135,7 @@ def _adopt_correlation(context: RequestContext, body: Any) -> None:
     given = body.get("correlation_id") if isinstance(body, dict) else None
     if isinstance(given, str) and is_correlation_id(given):
         context.correlation_id = given
+        structlog.contextvars.bind_contextvars(correlation_id=given)
 
 
 def register(app: faust.App, receiver: HookReceiver) -> None:

@@ -42,7 +42,9 @@ def create_middleware(
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         context = open_context(request, clock, new_uuid)
-        structlog.contextvars.bind_contextvars(request_id=context.request_id, trace_id=context.trace_id)
+        structlog.contextvars.bind_contextvars(
+            request_id=context.request_id, trace_id=context.trace_id, correlation_id=context.correlation_id
+        )
 
         async def admit_and_handle() -> web.StreamResponse:
             await admission.admit(request, context)
@@ -104,11 +106,11 @@ async def _in_time(handle: Callable[[], Awaitable[web.StreamResponse]]) -> web.S
 def _translate(request: web.Request, error: web.HTTPException) -> RequestError:
     """Return our error for one of aiohttp's: the router's, and those of reading a body."""
     if isinstance(error, web.HTTPMethodNotAllowed):
-        allowed = ", ".join(sorted(error.allowed_methods))
+        allowed = _methods_of(request) or sorted(error.allowed_methods)
         return MethodNotAllowed(
             f"{request.path} does not take {request.method}",
-            details={"allowed": sorted(error.allowed_methods)},
-            headers={"Allow": allowed},
+            details={"allowed": allowed},
+            headers={"Allow": ", ".join(allowed)},
         )
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return too_large(request.client_max_size)
@@ -118,6 +120,12 @@ def _translate(request: web.Request, error: web.HTTPException) -> RequestError:
         return MalformedBody(error.reason)
     log.error("request_failed", method=request.method, path=request.path, status=error.status, reason=error.reason)
     return InternalError("Internal error")
+
+
+def _methods_of(request: web.Request) -> list[str]:
+    """Return the methods of the route that is exactly this path; the router adds those of patterns that match it."""
+    routes = request.app.router.routes()
+    return sorted({one.method for one in routes if one.resource and one.resource.canonical == request.path})
 
 
 def _stamp(response: web.StreamResponse, context: RequestContext) -> None:

@@ -145,6 +145,8 @@ async def test_resilience_15_that_kafka_was_away_is_told_when_it_is_back(
         await own_kafka.stop()
         watched = Guarded(beside, guarded.postgres, guarded.consul)
         await watched.until("kafka", "open")
+        status, answer = await beside.post("/dlq/hooks.service_lifecycle/replay", {"all": True})
+        assert (status, answer["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
         await own_kafka.start()
         await watched.until("kafka", "closed")
 

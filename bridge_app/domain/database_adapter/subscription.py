@@ -40,6 +40,11 @@ class Subscription:
         """Return whether a topic is none of the bridge's own."""
         return topic not in self._stored
 
+    def takes_extra(self, topic: str) -> bool:
+        """Return whether records of a topic that is none of the bridge's own are stored; its dead letters go apart."""
+        is_candidate = self.is_extra(topic) and not self.is_dead_letters(topic)
+        return is_candidate and re.fullmatch(self.pattern, topic) is not None
+
 
 def _any(names: Iterable[str]) -> str:
     return "|".join(map(re.escape, names))

@@ -52,8 +52,8 @@ def _nothing_more(_payload: dict[str, Any], _errors: Errors) -> None:
 class HookRoute(NamedTuple):
     """The hooks that one route, and one topic, take.
 
-    `check` finds what the rules of single fields cannot. `key` and `complete` get a payload that passed; `complete`
-    also gets the hook type, and the name it was sent under, folded.
+    `check` finds what the rules of single fields cannot, in a payload that they let pass. `key` and `complete` get a
+    payload that passed it, too; `complete` also gets the hook type, and the name it was sent under, folded.
     """
 
     topic: str
@@ -114,14 +114,15 @@ def _check(route: HookRoute, body: Any) -> _Checked:
         errors.append(FieldError("$.hook_type", f"Expected one of {', '.join(sorted(route.types))}"))
     correlation_id = _correlation(body, errors)
     own = {field: value for field, value in body.items() if field not in ("hook_type", "correlation_id")}
-    payload = route.body.read(own, None, errors)
+    inside: Errors = []
+    payload = route.body.read(own, None, inside)
     hook_type = route.types.get(name or "")
     for field in hook_type.required if hook_type else ():
         if payload.get(field) is None:
-            errors.append(FieldError(f"$.{field}", "Missing required field"))
-    if not errors:
-        route.check(payload, errors)
-    errors += islice(unstorable(body), MAX_ERRORS)
+            inside.append(FieldError(f"$.{field}", "Missing required field"))
+    if not inside:
+        route.check(payload, inside)
+    errors += [*inside, *islice(unstorable(body), MAX_ERRORS)]
     if name is not None and hook_type is None:
         raise InvalidHookType(errors[:MAX_ERRORS], details={"allowed": sorted(route.types)})
     if name is None or sent_as is None or errors:

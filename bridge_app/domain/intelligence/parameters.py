@@ -13,9 +13,11 @@ LONGEST_WINDOW_HOURS = 2160
 VISIBLE = ("active", "resolved")
 
 _HOURS_PER_UNIT = {"": 1.0, "m": 1 / 60, "h": 1.0, "d": 24.0}
-_WINDOW_PATTERN = r"^([0-9]{1,9}(?:\.[0-9]{1,9})?)([mhd]?)$"
+#: A decimal number; its value may still be infinite.
+_DECIMAL = r"(?:[0-9]{1,9}(?:\.[0-9]{1,18})?|\.[0-9]{1,18})(?:[eE][+-]?[0-9]{1,3})?"
+_WINDOW_PATTERN = f"^({_DECIMAL})([mhd]?)$"
 _WINDOW = re.compile(_WINDOW_PATTERN.replace("$", r"\Z"))
-_NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,18})?\Z", re.ASCII)
+_NUMBER = re.compile(rf"{_DECIMAL}\Z")
 
 
 def _window_us(text: str) -> int:

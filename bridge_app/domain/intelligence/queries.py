@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from bridge_app import ids
-from bridge_app.cursors import Cursor, cursor_parameter
+from bridge_app.cursors import Cursor, check_time, cursor_parameter
 from bridge_app.domain.intelligence.parameters import (
     LIMIT,
     MIN_CONFIDENCE,
@@ -35,6 +35,9 @@ class PatternCursor(Cursor, array_like=True, frozen=True):
 
     end_us: int
     place: Place
+
+    def __post_init__(self) -> None:
+        check_time(self.end_us)
 
 
 class PatternQuery(msgspec.Struct, frozen=True, kw_only=True):

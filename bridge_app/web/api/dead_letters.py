@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 import msgspec
 import orjson
 
-from bridge_app.domain.dead_letters import DISCARD_BODY, PARAMETERS, REPLAY_BODY
+from bridge_app.domain.dead_letters import DISCARD_BODY, FILTERS, PARAMETERS, REPLAY_BODY
 from bridge_app.errors import Conflict, MalformedBody, NotFound, PayloadTooLarge, UnsupportedMediaType, ValidationError
 from bridge_app.json_schema import Schema
 from bridge_app.web.api import examples
@@ -62,8 +62,16 @@ class LetterList(msgspec.Struct):
 
 
 class WholeLetter(LetterMessage):
-    """A dead letter with what it is about."""
+    """A dead letter with what it is about: every field of its payload, which is once more in `letter`."""
 
+    original_key_base64: str | None
+    original_headers: dict[str, str]
+    original_headers_base64: dict[str, str]
+    original_message: str | None
+    original_message_base64: str | None
+    original_event: dict[str, Any] | None
+    error_context: dict[str, Any]
+    retry_count: int
     letter: DeadLetter
 
 
@@ -126,7 +134,7 @@ def _message() -> dict[str, Any]:
 
 def _letter() -> dict[str, Any]:
     event: dict[str, Any] = orjson.loads(examples.letter().value)
-    return {**_message(), "letter": event["payload"]}
+    return {**event["payload"], **_message(), "letter": event["payload"]}
 
 
 def _topics() -> dict[str, Any]:
@@ -170,9 +178,10 @@ REPLAY: Final = Operation(
     description=(
         "The record goes back to its topic with its key, its headers and its time, and answers when Kafka has it. The "
         "event keeps its id, so what was applied already has no effect. `value` replaces the value of one record. At "
-        "most 10,000 messages at once."
+        "most 10,000 messages at once. `status` and `error_type` of the body go before those of the query."
     ),
     path={"topic": _TOPIC},
+    query=FILTERS,
     body=Body(REPLAY_BODY.schema(), {"some": {"ids": [_ID]}, "all": {"all": True, "error_type": "INVALID_PAYLOAD"}}),
     answer=ReplayReceipt,
     errors=_BODY_ERRORS,
@@ -182,7 +191,9 @@ REPLAY: Final = Operation(
 DISCARD: Final = Operation(
     tag="dead letters",
     summary="Set dead letters aside for good",
+    description="`status` and `error_type` of the body go before those of the query.",
     path={"topic": _TOPIC},
+    query=FILTERS,
     body=Body(DISCARD_BODY.schema(), {"some": {"ids": [_ID], "reason": "a test of the producer"}}),
     answer=DiscardReceipt,
     errors=_BODY_ERRORS,

@@ -14,11 +14,16 @@ from tests.unit.breaker.test_breaker import Bench
 RECORD = ReplayedRecord("topic", b"key", b"value", 0, [])
 
 
+def well() -> bool:
+    return True
+
+
 async def test_resilience_4_a_replay_without_kafka_is_refused_and_counts_as_a_failure(
     make_settings: Callable[..., Settings],
 ) -> None:
     bench = Bench()
-    sender = ReplaySender(make_settings(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9", KAFKA_TIMEOUT_SECONDS=1), bench.breaker)
+    settings = make_settings(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9", KAFKA_TIMEOUT_SECONDS=1)
+    sender = ReplaySender(settings, bench.breaker, well)
     with pytest.raises(ServiceUnavailable, match="Kafka is away"):
         await sender.send([RECORD])
     assert bench.breaker.snapshot().failure_count == 1
@@ -31,4 +36,19 @@ async def test_resilience_1_a_replay_is_refused_at_once_while_the_breaker_is_ope
     bench.fail(5)
     assert bench.state is BreakerState.OPEN
     with pytest.raises(ServiceUnavailable, match="is open"):
-        await ReplaySender(make_settings(), bench.breaker).send([RECORD])
+        await ReplaySender(make_settings(), bench.breaker, well).send([RECORD])
+
+
+async def test_resilience_4_without_records_only_what_is_known_counts(
+    make_settings: Callable[..., Settings],
+) -> None:
+    bench, probes = Bench(), [True]
+    sender = ReplaySender(make_settings(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9"), bench.breaker, lambda: probes[-1])
+    assert await sender.send([]) == []
+    probes.append(False)
+    with pytest.raises(ServiceUnavailable, match="Kafka is away"):
+        await sender.send([])
+    probes.append(True)
+    bench.fail(5)
+    with pytest.raises(ServiceUnavailable, match="Kafka is away"):
+        await sender.send([])

@@ -101,6 +101,20 @@ def test_hooks_10_an_execution_does_not_end_before_it_starts() -> None:
     }
 
 
+def test_hooks_9_an_unknown_type_is_named_with_what_the_rules_of_its_route_find() -> None:
+    timeline = {**TIMELINE, "completed_at": "2024-01-15T10:29:00Z"}
+    with pytest.raises(InvalidHookType) as caught:
+        event_of("nope", execution_timeline=timeline, correlation_id="")
+    assert {error.path for error in caught.value.errors} == {
+        "$.hook_type",
+        "$.correlation_id",
+        "$.execution_timeline.completed_at",
+    }
+    with pytest.raises(ValidationError) as refused:
+        event_of("nope", execution_timeline={**timeline, "started_at": 3})
+    assert {error.path for error in refused.value.errors} == {"$.hook_type", "$.execution_timeline.started_at"}
+
+
 def test_hooks_10_hooks_of_other_routes_are_not_taken() -> None:
     with pytest.raises(InvalidHookType) as caught:
         event_of("service_started")

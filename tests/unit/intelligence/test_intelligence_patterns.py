@@ -88,7 +88,28 @@ async def test_intelligence_03_the_list_shows_what_the_agents_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "window", ["abc", "0", "-1", "0m", "2161", "91d", "129601m", "1e3", "nan", "inf", "24H", "", "1 h"]
+    "window",
+    [
+        "abc",
+        "0",
+        "-1",
+        "0m",
+        "2161",
+        "91d",
+        "129601m",
+        "1e4",
+        "1e-9999",
+        "1e999",
+        "1_0",
+        ".",
+        "5.",
+        "e1",
+        "nan",
+        "inf",
+        "24H",
+        "",
+        "1 h",
+    ],
 )
 async def test_intelligence_17_a_bad_time_window_is_named(window: str) -> None:
     with pytest.raises(ValidationError) as caught:
@@ -97,8 +118,12 @@ async def test_intelligence_17_a_bad_time_window_is_named(window: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("window", "seconds"), [("24", 86400), ("0.5", 1800), ("30m", 1800), ("24h", 86400), ("1d", 86400)]
-)
+    ("window", "seconds"),
+    [
+        ("24", 86400), ("0.5", 1800), ("30m", 1800), ("24h", 86400), ("1d", 86400),
+        (".5", 1800), ("1e1", 36000), ("1.5E+1m", 900), ("5e-1h", 1800),
+    ],
+)  # fmt: skip
 async def test_windows(window: str, seconds: int) -> None:
     view = view_of(
         pattern_event(1, time_us=NOW_US - seconds * SECOND), pattern_event(2, time_us=NOW_US - seconds * SECOND - 1)
@@ -127,7 +152,8 @@ async def test_intelligence_17_filters_are_exact() -> None:
     assert await numbers(view, tool="t") == [1]
     assert await numbers(view, severity="high") == [2]
     assert await numbers(view, pattern_type="other") == [3]
-    assert await numbers(view, min_confidence="0.8") == [1, 2]
+    for text in ("0.8", ".8", "8e-1", "0.08E1"):
+        assert await numbers(view, min_confidence=text) == [1, 2]
     assert await numbers(view, service="x", severity="high") == []
     assert sorted(await numbers(view, unknown="parameter")) == [1, 2, 3]
 
@@ -152,6 +178,15 @@ async def test_every_bad_parameter_is_named() -> None:
     with pytest.raises(ValidationError) as caught:
         await ask(PatternView(), **params)
     assert {error.path for error in caught.value.errors} == {f"query.{name}" for name in params}
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "1_0e-2", "nan", "inf", "-0.1", "1e1", "1.", "0x0", "1e999", "\N{SUPERSCRIPT TWO}"]
+)
+async def test_a_confidence_is_a_plain_number_up_to_one(text: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        await ask(PatternView(), min_confidence=text)
+    assert [error.path for error in caught.value.errors] == ["query.min_confidence"]
 
 
 @pytest.mark.parametrize("limit", ["1001", "-1", "ten", "1.0", ""])

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import faust
@@ -10,11 +10,12 @@ from aiohttp import web
 
 from bridge_app.domain.configuration.live import LiveSettings
 from bridge_app.domain.idempotency import KeptAnswers
+from bridge_app.effects.hook_history import HookHistory
 from bridge_app.errors import RequestError, StartError
 from bridge_app.events.envelope import Event, Identity
 from bridge_app.health import Facts, Health
 from bridge_app.settings import Settings
-from bridge_app.web import documents, hooks
+from bridge_app.web import documents, hook_history, hooks
 from bridge_app.web import health as health_views
 from bridge_app.web.answers import Answers
 from bridge_app.web.assembly import web_factory
@@ -80,6 +81,7 @@ class Worker:
         self.health = self._new_health()
         idempotency = self._new_idempotency(wait_seconds)
         hooks.register(self.app, self._new_receiver(idempotency))
+        hook_history.register(self.app, cast(HookHistory, None), answers=self._answers, clock=self.clock)
         health_views.register(self.app, self.health, self._answers)
         documents.register(self.app, settings)
         self._register_defect()

@@ -158,6 +158,14 @@ async def test_a_bad_credential_is_401_and_not_repeated(
     assert worker.published == []
 
 
+@pytest.mark.parametrize("name", ["X-API-Key", "X-Service-Auth"])
+async def test_conventions_9_a_token_comes_as_bearer_only(http: aiohttp.ClientSession, name: str) -> None:
+    token = bearer()["Authorization"].removeprefix("Bearer ")
+    response, answer = await post(http, headers={name: token})
+
+    assert (response.status, answer["error"]["code"]) == (401, "UNAUTHORIZED")
+
+
 async def test_a_token_opens_what_its_roles_and_scopes_grant(worker: Worker, http: aiohttp.ClientSession) -> None:
     cases: list[tuple[dict[str, Any], int]] = [
         ({}, 200),

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import aiohttp
+import orjson
 import pytest
 
 from tests.unit.web.asking import JSON, ROUTE, call
@@ -22,6 +23,9 @@ from tests.unit.web.http_worker import MAX_BODY_BYTES, Worker
         (b"[]", JSON, 422, "VALIDATION_ERROR"),
         (b'{"a": "\\u0000"}', JSON, 422, "VALIDATION_ERROR"),
         (b'{"a": 1e999}', JSON, 422, "VALIDATION_ERROR"),
+        (b'{"n": 1e999, "a": "\\ud800"}', JSON, 400, "MALFORMED_BODY"),
+        (b'{"n": 1e999, "\\udc00": 1}', JSON, 400, "MALFORMED_BODY"),
+        (b'{"n": 1e999, "a": ["\\ud83d\\ude00"]}', JSON, 422, "VALIDATION_ERROR"),
         (b"{}", {"Content-Type": "text/plain"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
         (b"not JSON", {"Content-Type": "text/plain"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
         (b"{}", {"Content-Type": "application/json; charset=utf-8"}, 422, "VALIDATION_ERROR"),
@@ -65,6 +69,21 @@ async def test_conventions_08_an_announced_length_over_the_limit_is_refused_befo
         status_line = await reader.readline()
 
     assert b" 413 " in status_line
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_content_type_that_is_no_text_is_refused_in_the_common_form(worker: Worker) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(worker.url.rpartition(":")[2]))
+    head = b"POST /hooks/service/lifecycle HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n"
+    writer.write(head + b"Content-Type: text/\xff\r\n\r\n{}")
+
+    async with asyncio.timeout(5):
+        answer = await reader.read()
+
+    assert b" 415 " in answer.splitlines()[0]
+    error = orjson.loads(answer.partition(b"\r\n\r\n")[2])["error"]
+    assert (error["code"], error["details"]) == ("UNSUPPORTED_MEDIA_TYPE", {"content_type": "text/?"})
     writer.close()
     await writer.wait_closed()
 

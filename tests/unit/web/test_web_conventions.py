@@ -4,11 +4,15 @@ from uuid import UUID
 
 import aiohttp
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from bridge_app import __version__
+from bridge_app.web import hooks, middleware
 from tests.unit.web.asking import JSON, ROUTE, call
 from tests.unit.web.http_worker import Worker
 
+START = {"hook_type": "service_started", "service_info": {"name": "s", "version": "1", "instance_id": "i"}}
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
@@ -92,7 +96,15 @@ async def test_conventions_08_query_and_headers_are_checked_with_the_fields_of_t
     assert response.status == status
 
 
-@pytest.mark.parametrize(("method", "path", "allow"), [("GET", ROUTE, "POST"), ("DELETE", "/health", "GET, HEAD")])
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("GET", ROUTE, "POST"),
+        ("DELETE", "/health", "GET, HEAD"),
+        ("DELETE", "/hooks/batch", "POST"),
+        ("POST", "/hooks/x", "GET, HEAD"),
+    ],
+)
 async def test_conventions_08_another_method_is_405_with_allow(
     http: aiohttp.ClientSession, method: str, path: str, allow: str
 ) -> None:
@@ -138,3 +150,25 @@ async def test_while_the_worker_stops_requests_are_refused_and_probes_answered(
     assert (response.status, answer["data"]["reasons"]) == (503, ["shutting down"])
     response, _ = await call(http, "GET", "/health")
     assert response.status == 200
+
+
+async def test_conventions_4_log_lines_carry_the_correlation_of_their_request(
+    worker: Worker, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (hooks, middleware):  # a logger that has logged keeps its configuration
+        monkeypatch.setattr(module, "log", structlog.get_logger())
+    worker.analysis = KeyError("x")
+    headers = {"X-Correlation-ID": "header", "X-Request-ID": "r"}
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
+        await call(http, "GET", "/defect", headers=headers)
+        await call(http, "POST", ROUTE, json={**START, "correlation_id": "body"}, headers=headers)
+        await call(http, "POST", ROUTE, json=START, headers={"X-Request-ID": "r"})
+
+    assert [(line["event"], line["request_id"]) for line in logs] == [
+        ("request_failed", "r"),
+        ("analysis_failed", "r"),
+        ("analysis_failed", "r"),
+    ]
+    published = [event.correlation_id for _, event in worker.published]
+    assert [line["correlation_id"] for line in logs] == ["header", *published]
+    assert published[0] == "body"

@@ -135,11 +135,15 @@ async def test_hooks_5_the_analysis_is_there_when_it_is_asked_for(worker: Worker
     worker.analysis = examples.analysis()
     _, answer = await post(http, [START, BAD], f"{BATCH}?analysis=true")
     assert answer["data"]["results"][0]["intelligence_analysis"] == worker.analysis
-    assert "intelligence_analysis" not in answer["data"]["results"][1]
+    refused = answer["data"]["results"][1]["intelligence_analysis"]
+    assert (refused["patterns_discovered"], refused["recommendations"]) == ([], [])
+    assert refused["reason"]
     assert answer_problems(await document(http), "POST", BATCH, 200, answer) == []
 
-    _, answer = await post(http, [START], BATCH)
-    assert "intelligence_analysis" not in answer["data"]["results"][0]
+    _, answer = await post(http, [BAD], f"{BATCH}?analysis=true")
+    assert answer["error"]["details"]["results"][0]["intelligence_analysis"] == refused
+    _, answer = await post(http, [START, BAD], BATCH)
+    assert not any("intelligence_analysis" in one for one in answer["data"]["results"])
 
 
 async def test_hooks_14_a_dry_run_of_a_batch_publishes_nothing(worker: Worker, http: aiohttp.ClientSession) -> None:
