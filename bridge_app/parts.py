@@ -91,6 +91,7 @@ class Parts:
         """Let the app start all parts, watch what consumes, and tell of alarms."""
         app = self.app
         app.raise_alarm = self.alarms.report
+        app.clear_alarm = self.alarms.over
         # The outbox, which the publisher opens, comes first: without it the worker must not take anything.
         app.edge_services += [
             self.publisher, self.alarms, self.teller, self.watch, self.postgres, self.consul, self.health,
