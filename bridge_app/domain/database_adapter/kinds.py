@@ -1,7 +1,7 @@
 """Kinds of columns: how a JSON value is checked and turned into what the column takes (database-adapter §4).
 
-A reader raises ValueError for a value of the wrong type. What is too long, too large or forbidden by a constraint is for
-Postgres to refuse, but where a kind is given bounds.
+A reader raises ValueError for a value of the wrong type. What is too long, too large or forbidden by a constraint is
+for Postgres to refuse, but where a kind is given bounds.
 """
 
 import math

@@ -97,8 +97,8 @@ def _complete(event: Event, source: Source, values: Values) -> Values:
 
 
 def workflow_row_id(workflow_id: str) -> str:
-    """Return the id of a workflow's row: its own if that is a UUID in the canonical form, else one derived from it."""
-    return workflow_id if ids.canonical(workflow_id) == workflow_id else ids.name_based("workflow", workflow_id)
+    """Return the id of a workflow's row: its own if that is a UUID, however it is written, else one derived from it."""
+    return ids.canonical(workflow_id) or ids.name_based("workflow", workflow_id)
 
 
 def _output(source: Source) -> str | None:

@@ -1,5 +1,6 @@
 """From the topics to the tables (database-adapter, acceptance 8, 16; hooks, acceptance 16, 17)."""
 
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -40,7 +41,7 @@ async def test_database_adapter_08_completion_before_the_start_ends_in_the_same_
 
 
 #: What breaks a constraint of each routed table: type, payload, SQLSTATE.
-REFUSED = [
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("WORKFLOW_STARTED", {"workflow_id": "w", "namespace": "n" * 256}, "22001"),
     ("WORKFLOW_STARTED", {"workflow_id": "w", "sequence": 2**31}, "22000"),
     ("WORKFLOW_COMPLETED", {"workflow_id": "w", "execution_time_ms": -1}, "23514"),

@@ -15,6 +15,7 @@ from bridge_app.effects.statements import insert
 from bridge_app.events.envelope import Event
 
 WORKFLOW = {"workflow_id": "w"}
+UUID_TEXT = "7c0a3f0e-6d3c-4f4e-9a0b-0d3f7f2b8f11"
 EXPERIMENT = {
     "id": ids.name_based("e"), "name": "e", "baseline_pipeline": "b", "candidate_pipeline": "c", "version": 1,
 }  # fmt: skip
@@ -130,6 +131,10 @@ def test_a_create_of_another_service_has_no_row_before_the_agent_has_judged_it(
     [
         ({"op_id": "o", "correlation_id": "c"}, "workflow_id", "o"),
         ({"correlation_id": "c"}, "workflow_id", "c"),
+        (WORKFLOW, "id", ids.name_based("workflow", "w")),
+        ({"workflow_id": UUID_TEXT}, "id", UUID_TEXT),
+        ({"workflow_id": UUID_TEXT.upper()}, "id", UUID_TEXT),
+        ({"workflow_id": UUID_TEXT.upper()}, "workflow_id", UUID_TEXT.upper()),
         ({**WORKFLOW, "workflow_state": "odd"}, "current_state", "odd"),
         ({**WORKFLOW, "state": "s", "workflow_state": "odd"}, "current_state", "s"),
         (WORKFLOW, "current_state", "failed"),
