@@ -96,6 +96,7 @@ class DatabaseAdapter(Service):
         self._going.set()
         self._pace = Pace(clock.monotonic())
         subscription = Subscription(settings.topic, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
+        self._subscription = subscription
         live = live or LiveSettings(settings)
         self._sorter = Sorter(subscription, settings.kafka_dlq_suffix, live.max_share)
         self._source = RecordSource(
@@ -103,7 +104,7 @@ class DatabaseAdapter(Service):
             subscription.pattern,
             read=self._sorter.read,
             finish=self._finish,
-            assigned=self._metrics.rebalances.inc,
+            assigned=self._assigned,
             lost=self._records_lost,
             slices=slices,
             beacon=self.beacon,
@@ -136,6 +137,11 @@ class DatabaseAdapter(Service):
             return Status.WAITING
         return Status.RUNNING if self._source.has_assignment else Status.RECOVERING
 
+    @property
+    def waits_for(self) -> str | None:
+        """Why it waits for Postgres, in its words; None when it does not."""
+        return self._writer.waits_for
+
     def problems(self) -> list[str]:
         """Return one line for each reason why an operator is needed; empty when none is."""
         topics = [f"database_adapter stopped topic {topic}: {why}" for topic, why in self._sorter.stopped.items()]
@@ -144,6 +150,16 @@ class DatabaseAdapter(Service):
     def halted(self) -> list[str]:
         """Return why the adapter as a whole has stopped, in one line; empty when it has not."""
         return [] if self._schema_error is None else [f"database_adapter stopped: {self._schema_error}"]
+
+    def _assigned(self) -> None:
+        """Count a rebalance, and create what dead-letter topics are missing: the catalogue's are there already.
+
+        A `.dlq` topic that comes with its first letter would be found up to 8 s later.
+        """
+        self._metrics.rebalances.inc()
+        kinds, topics = self._subscription, self._source.partition_counts()
+        extra = [topic for topic in topics if kinds.is_extra(topic) and not kinds.is_dead_letters(topic)]
+        self.add_future(self._sender.prepare(extra))
 
     def _records_lost(self, lost: Lost) -> None:
         self.lost(lost)

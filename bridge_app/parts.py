@@ -26,6 +26,7 @@ from bridge_app.effects.publisher import Publisher
 from bridge_app.effects.replay_sender import ReplaySender
 from bridge_app.effects.retention import Retention
 from bridge_app.effects.teller import STOP_SECONDS, Teller
+from bridge_app.errors import DependencyRefusal
 from bridge_app.events.envelope import Event
 from bridge_app.health import HEALTHY, Facts, Health, OutboxState
 from bridge_app.runtime.app import BridgeApp
@@ -93,6 +94,7 @@ class Parts:
         """Let the app start all parts, watch what consumes, and tell of alarms."""
         app = self.app
         app.raise_alarm = self.alarms.report
+        app.clear_alarm = self.alarms.over
         # The outbox, which the publisher opens, comes first: without it the worker must not take anything.
         app.edge_services += [
             self.publisher, self.alarms, self.teller, self.watch, self.postgres, self.consul, self.health,
@@ -110,7 +112,7 @@ class Parts:
     def _health(self) -> Health:
         app, outbox, consul = self.app, self.outbox, self.consul
         probes = {
-            "database": self.postgres.probe,
+            "database": self._probe_database,
             "kafka": self.publisher.probe,
             "outbox": self.publisher.probe_outbox,
             "consul": consul.probe,
@@ -135,6 +137,17 @@ class Parts:
                 "consul": self.breakers["consul"],
             },
         )
+
+    async def _probe_database(self) -> None:
+        """Ask Postgres for an answer, and whether it takes the adapter's rows: it may be read-only, full or locked.
+
+        Raises:
+            ServiceUnavailable: it does not answer.
+            DependencyRefusal: it answers, but the migrations have not run or the adapter waits.
+        """
+        await self.postgres.probe()
+        if self.adapter.waits_for is not None:
+            raise DependencyRefusal(self.adapter.waits_for)
 
     def _groups(self) -> list[Group]:
         """Return the consumer groups of this worker, and what they read."""

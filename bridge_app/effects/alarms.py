@@ -50,7 +50,14 @@ class Alarms(Teller):
 
         Several reports of one kind about one place are one alarm.
         """
-        place = [str(report.context[name]) for name in PLACE if name in report.context]
-        name = ".".join([report.error_type.lower(), *place])
+        name = _name(report.error_type, report.context)
         self.raise_(Alarm(name, report.error_type, report.message, context=report.context))
         await self.until_told()
+
+    def over(self, error_type: str, context: Mapping[str, Any]) -> None:
+        """Say that what the runtime reported, of this kind about this place, is over."""
+        self.clear(_name(error_type, context))
+
+
+def _name(error_type: str, context: Mapping[str, Any]) -> str:
+    return ".".join([error_type.lower(), *(str(context[name]) for name in PLACE if name in context)])

@@ -51,7 +51,8 @@ class BatchWriter:
         backoff_base: float,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self.is_waiting = False
+        #: Why it waits for Postgres, in its words; None when it does not.
+        self.waits_for: str | None = None
         self._store = store
         self._repair = repair
         self._tally = tally
@@ -60,6 +61,11 @@ class BatchWriter:
         self._backoff_base = backoff_base
         self._sleep = sleep
         self._log_again_at = 0.0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether Postgres is away, or takes no rows now."""
+        return self.waits_for is not None
 
     async def write(self, entries: Sequence[Entry]) -> list[Rejected]:
         """Store the rows of all entries but the rejected ones; returns when they are on disk.
@@ -71,17 +77,20 @@ class BatchWriter:
         """
         plan = WritePlan(entries)
         rejected: list[Rejected] = []
-        while part := plan.part:
-            try:
-                rows = fold(part)
-                inserted = await self._store_patiently(rows, divisible=len(part) > 1)
-            except DatabaseFailure as failure:
-                if (alone := plan.halve()) is not None:
-                    tries = self._attempts if kind_of(failure.sqlstate) is Kind.UNKNOWN else 1
-                    rejected.append(Rejected(alone, failure, tries))
-            else:
-                plan.done()
-                self._tally.stored(sum(entry.event is not None for entry in part), inserted, rows)
+        try:
+            while part := plan.part:
+                try:
+                    rows = fold(part)
+                    inserted = await self._store_patiently(rows, divisible=len(part) > 1)
+                except DatabaseFailure as failure:
+                    if (alone := plan.halve()) is not None:
+                        tries = self._attempts if kind_of(failure.sqlstate) is Kind.UNKNOWN else 1
+                        rejected.append(Rejected(alone, failure, tries))
+                else:
+                    plan.done()
+                    self._tally.stored(sum(entry.event is not None for entry in part), inserted, rows)
+        finally:
+            self.waits_for = None  # it may have been cancelled
         self._tally.bisected(plan.bisections)
         return rejected
 
@@ -132,15 +141,16 @@ class BatchWriter:
     def _note(self, failure: DatabaseFailure, kind: Kind) -> None:
         self._tally.failed(str(failure), transient=kind is Kind.TRANSIENT)
         if kind is not Kind.TRANSIENT:
+            self._back()  # it answers
             log.warning("adapter_write_refused", error=str(failure), kind=kind.value, **failure.context)
             return
         now = self._clock.monotonic()
         if not self.is_waiting or now >= self._log_again_at:
             log.warning("adapter_waits_for_postgres", error=str(failure))
             self._log_again_at = now + LOG_EVERY_SECONDS
-        self.is_waiting = True
+        self.waits_for = str(failure)
 
     def _back(self) -> None:
         if self.is_waiting:
             log.info("adapter_writes_again")
-        self.is_waiting = False
+        self.waits_for = None

@@ -1,7 +1,7 @@
 """Dead letters on their way to Kafka: each is acknowledged before its record counts as done."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -72,6 +72,16 @@ class DeadLetterSender:
             log.warning("dead_letters_retried", count=len(letters), error=repr(error))
             self._retried()
             await asyncio.sleep(backoff.next())
+
+    async def prepare(self, sources: Iterable[str]) -> None:
+        """Create the dead-letter topics of topics that have none, so that letters find readers at once.
+
+        What fails is logged, and left to the first letter.
+        """
+        try:
+            await self._ensure_topics({source + self._settings.kafka_dlq_suffix: source for source in sources})
+        except (KafkaError, OSError) as error:
+            log.warning("dead_letter_topics_not_created", error=repr(error))
 
     async def close(self) -> None:
         """Stop the producer."""

@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
+from bridge_app.domain.database_adapter.failures import spoils_session
 from bridge_app.domain.database_adapter.fold import Rows
 from bridge_app.domain.database_adapter.routing import TABLES
 from bridge_app.domain.database_adapter.rows import DEAD_LETTERS, EVENT_LOGS
@@ -19,7 +20,10 @@ _STATEMENTS = {table.name: insert(table) for table in (EVENT_LOGS, *TABLES, DEAD
 
 
 class EventStore:
-    """Writes rows over a connection of its own, outside of the pool; one call at a time."""
+    """Writes rows over a connection of its own, outside of the pool; one call at a time.
+
+    It is given up whenever Postgres is away or says "later": the next call opens another one.
+    """
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
@@ -40,11 +44,11 @@ class EventStore:
         try:
             connection = await self._ensure_connection()
             return await _store(connection, rows)
-        except asyncpg.PostgresError as error:
-            raise failure_of(error) from error
         except DRIVER_ERRORS as error:
-            self.close()
-            raise failure_of(error) from error
+            failure = failure_of(error)
+            if spoils_session(failure.sqlstate):
+                self.close()
+            raise failure from error
         except BaseException:
             self.close()
             raise

@@ -18,7 +18,7 @@ from mode import Service
 from bridge_app.backoff import CONNECT, Backoff
 from bridge_app.domain.database_adapter.failures import Kind, kind_of
 from bridge_app.effects.migrations import FOLDER, load, migrate
-from bridge_app.errors import DatabaseFailure, MigrationError, ServiceUnavailable
+from bridge_app.errors import DatabaseFailure, DependencyRefusal, MigrationError, ServiceUnavailable
 from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -87,12 +87,13 @@ class Postgres(Service):
         """Ask Postgres for an answer.
 
         Raises:
-            ServiceUnavailable: there is none, or the migrations have not run; the message says why.
+            ServiceUnavailable: there is none.
+            DependencyRefusal: there is one, but the migrations have not run; the message says why.
         """
         async with self._lend(ACQUIRE_SECONDS) as connection:
             await connection.fetchval("SELECT 1")
         if not self.ready.is_set():
-            raise ServiceUnavailable(self.reason)
+            raise DependencyRefusal(self.reason)
 
     async def connect(self, application: str, **server_settings: str) -> Connection:
         """Open a connection outside of the pool, with asyncpg's own codecs.
@@ -147,6 +148,9 @@ class Postgres(Service):
                     yield connection
                 except asyncio.CancelledError:
                     connection.terminate()  # else giving it back waits for a database that may hang
+                    raise
+                except asyncpg.ReadOnlySQLTransactionError:
+                    connection.terminate()  # else it stays read-only for as long as it lives
                     raise
         except DRIVER_ERRORS as error:
             failure = failure_of(error)

@@ -1,4 +1,4 @@
-"""Old rows are deleted, of all workers by the one that holds a lock (database-adapter §3, intelligence §7)."""
+"""Old rows are deleted, by one worker at a time (database-adapter §3, intelligence §7)."""
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias
@@ -17,13 +17,13 @@ log = structlog.get_logger(__name__)
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-#: The key of the advisory lock, which its holder keeps until its connection ends.
+#: The key of the advisory lock, which a worker has for one sweep.
 LOCK = 0x6F6D_6E69_6272_7274
 #: Rows of one statement: short transactions, so that nobody waits for this.
 ROWS_AT_ONCE = 5000
 EVERY_SECONDS = 24 * 3600.0
-#: How often a worker without the lock asks for it, and how soon a failure is tried again.
-ASK_EVERY_SECONDS = 60.0
+#: How soon a sweep is tried again that failed, or for which another worker had the lock.
+RETRY_SECONDS = 60.0
 
 
 class Rule(NamedTuple):
@@ -46,9 +46,9 @@ class Rule(NamedTuple):
 
 
 class Retention(Service):
-    """Deletes what is too old, when the worker gets the lock and once a day from then on.
+    """Deletes what is too old: when the worker starts, with the settings it has then, and once a day from then on.
 
-    Another worker takes over within a minute after the holder is gone. While Postgres is away nothing happens.
+    While another worker does, or Postgres is away, it waits a minute.
     """
 
     def __init__(self, settings: Settings, postgres: Postgres, clock: Clock, **kwargs: Any) -> None:
@@ -60,58 +60,43 @@ class Retention(Service):
         self._postgres = postgres
         self._clock = clock
         self._connection: Connection | None = None
-        self._next_at: float | None = None
 
     async def sweep(self) -> dict[str, int] | None:
-        """Delete what is too old if that is due and this worker holds the lock, or gets it.
+        """Delete what is too old, unless another worker is doing that.
 
         Returns:
-            How many rows were deleted, by table; None when it was not this worker's turn.
+            How many rows were deleted, by table; None when another worker has the lock.
 
         Raises:
             DatabaseFailure: Postgres is away; what was deleted so far is gone.
         """
+        connection = self._connection = await self._postgres.connect("omninode-bridge-retention")
         try:
-            connection = await self._hold_lock()
-            if connection is None or (self._next_at is not None and self._clock.monotonic() < self._next_at):
+            if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
                 return None
             deleted = {rule.table: await self._delete(connection, rule) for rule in self.rules}
         except DRIVER_ERRORS as error:
-            self._release()
             raise failure_of(error) from error
-        self._next_at = self._clock.monotonic() + EVERY_SECONDS
+        finally:
+            connection.terminate()  # and with it the lock
         log.info("old_rows_deleted", **deleted)
         return deleted
 
     async def on_stop(self) -> None:
-        self._release()
+        """End a sweep that may be going on."""
+        if self._connection is not None:
+            self._connection.terminate()
 
     @Service.task
     async def _run(self) -> None:
         await self.wait(self._postgres.ready.wait())
         while not self.should_stop:
+            deleted = None
             try:
-                await self.sweep()
+                deleted = await self.sweep()
             except DatabaseFailure as error:
-                log.warning("retention_failed", error=str(error), retry_seconds=ASK_EVERY_SECONDS)
-            await self.sleep(ASK_EVERY_SECONDS)
-
-    async def _hold_lock(self) -> "Connection | None":
-        """Return the connection that has the lock; None when another worker's has it."""
-        if self._connection is not None and not self._connection.is_closed():
-            return self._connection
-        self._connection = None
-        connection = await self._postgres.connect("omninode-bridge-retention")
-        try:
-            is_mine = await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK)
-        except BaseException:
-            connection.terminate()
-            raise
-        if not is_mine:
-            connection.terminate()
-            return None
-        self._connection = connection
-        return connection
+                log.warning("retention_failed", error=str(error), retry_seconds=RETRY_SECONDS)
+            await self.sleep(RETRY_SECONDS if deleted is None else EVERY_SECONDS)
 
     async def _delete(self, connection: Connection, rule: Rule) -> int:
         statement, cutoff = rule.statement(), rule.cutoff(self._clock.now_us())
@@ -122,8 +107,3 @@ class Retention(Service):
             total += count
             if count < ROWS_AT_ONCE or self.should_stop:
                 return total
-
-    def _release(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None

@@ -21,7 +21,7 @@ from bridge_app.events.envelope import Identity
 from bridge_app.kafka_clients import client_options, faust_credentials
 from bridge_app.metrics import Metrics
 from bridge_app.runtime import collector
-from bridge_app.runtime.alarms import Alarm, Raise, log_only
+from bridge_app.runtime.alarms import Alarm, Clear, Raise, forget, log_only
 from bridge_app.runtime.boot import BridgeBoot
 from bridge_app.runtime.catalogue import CataloguePlan, ChangelogSpec, create_topics
 from bridge_app.runtime.consumer import BatchConsumer, BatchTransport
@@ -91,6 +91,8 @@ class BridgeApp(faust.App):
         self.metrics = Metrics()
         #: Publishes alarms.
         self.raise_alarm: Raise = log_only
+        #: Publishes that one is over.
+        self.clear_alarm: Clear = forget
         self.stopping = False
         self._loop_limits = loop_limits
         #: Makes the web server; None makes Faust's.

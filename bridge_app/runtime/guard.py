@@ -36,6 +36,20 @@ class Guard:
             return True
         return False
 
+    def left(self, agent: str, topic: str, error: str) -> bool:
+        """Count a record that cannot be handled, and that another consumer group dead-letters.
+
+        It counts against that group, here as one that is done with; but where no dead letters are allowed at all, it
+        stops its topic like any other.
+
+        Returns:
+            As `bad`.
+        """
+        if self._max_share() is None:
+            return self.bad(agent, topic, error)
+        self.good(agent, topic)
+        return False
+
     def problems(self) -> list[str]:
         """Return one line for each topic that stopped."""
         return [f"{agent} stopped topic {topic}: {error}" for topic, (agent, error) in self.stopped.items()]

@@ -77,9 +77,9 @@ class StepAgent(Generic[S, E]):
 
     `topics` are catalogue names, co-partitioned when there is a table. Without a table the step sees None as state and
     returns None. A record that the step refuses with `PoisonRecord` goes to the topic's dead letters; so does one that
-    `decode` refuses, but where the database adapter reads the topic (`adapter_reads`), those are counted here and
-    dead-lettered by it. Either way they count for the topic's limit: above it the topic stops (`guard`). `decided` is
-    told how long points 1 to 3 of a step took, in seconds.
+    `decode` refuses, but where the database adapter reads the topic (`adapter_reads`), those are only counted here, and
+    dead-lettered by it. Too many dead letters of this agent's own stop the topic (`guard`). `decided` is told how long
+    points 1 to 3 of a step took, in seconds.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class StepAgent(Generic[S, E]):
         _, error = self.app.guard.stopped[topic]
         log.critical("topic_stopped", agent=self.name, topic=topic, error=error)
         message = f"{self.name} stopped topic {topic}: too many records cannot be handled; the last: {error}"
-        self.app.alarm(Alarm("TOPIC_STOPPED", message, {"agent": self.name, "topic": topic}))
+        self.app.alarm(Alarm("TOPIC_STOPPED", message, self.place(topic)))
 
     async def resume(self, topic: str, free: int = 0) -> bool:
         """Read a stopped topic again, from the record at which it stopped; return whether it had stopped.
@@ -191,7 +191,13 @@ class StepAgent(Generic[S, E]):
             return False
         await self.app.consumer.read_again(topic)
         log.info("topic_resumed", agent=self.name, topic=topic)
+        for agent in self.app.step_agents:  # they stop a topic together, and any of them may have said so
+            self.app.clear_alarm("TOPIC_STOPPED", agent.place(topic))
         return self.app.guard.resume(topic, free)
+
+    def place(self, topic: str) -> dict[str, str]:
+        """Return where an alarm about one of the agent's topics is."""
+        return {"agent": self.name, "topic": topic}
 
     def index(self, message: BatchMessage) -> PartitionIndex[S]:
         """Return the index of a partition, made anew from the table for each generation."""
@@ -348,9 +354,10 @@ class _Work(Generic[S, E]):
 
     def _set_aside(self, record: Record, error: PoisonRecord, *, with_letter: bool) -> bool:
         """Count a bad record, and dead-letter it if asked to; return False when its topic stops here instead."""
-        agent = self._agent
+        agent, guard = self._agent, self._agent.app.guard
         self._count_good()
-        if agent.app.guard.bad(agent.name, self._topic, str(error)):
+        judge = guard.bad if with_letter else guard.left
+        if judge(agent.name, self._topic, str(error)):
             return False
         agent.counts.poison += 1
         agent.counts.last_error = str(error)

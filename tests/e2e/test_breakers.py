@@ -21,6 +21,12 @@ FIELDS = {
     "test_requests_sent", "circuit_opened_at", "instances", "workers",
 }  # fmt: skip
 
+#: Ends all other sessions of the database.
+END_OTHERS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
 
 class Guarded:
     """A worker that reaches Postgres and Consul through proxies."""
@@ -162,3 +168,34 @@ async def test_resilience_15_that_kafka_was_away_is_told_when_it_is_back(
         assert (await beside.post("/hooks/service/lifecycle", lifecycle("after", instance_id="1")))[0] == 200
     finally:
         beside.worker.destroy()
+
+
+async def test_database_adapter_11_health_names_why_the_adapter_waits_and_the_breaker_stays_closed(
+    guarded: Guarded,
+) -> None:
+    bridge = guarded.bridge
+    bridge.worker.start()
+    await bridge.eventually(bridge.is_ready, within=60)
+    database = await bridge.postgres.fetchval("SELECT current_database()")
+    default = f'ALTER ROLE CURRENT_USER IN DATABASE "{database}" {{}} default_transaction_read_only'
+    await bridge.postgres.execute(default.format("SET") + " = on")
+    await bridge.postgres.execute(END_OTHERS)
+    _, answer = await bridge.post("/hooks/service/lifecycle", lifecycle("waits", instance_id="1"))
+    assert answer["data"]["event_published"]
+
+    async def named() -> bool:
+        _, health = await bridge.get("/health")
+        check = health["data"]["checks"]["database"]
+        return health["data"]["status"] == "degraded" and "25006" in (check["reason"] or "")
+
+    await bridge.eventually(named, within=20)
+    assert (await guarded.row("postgres"))["failure_count"] == 0
+    assert (await bridge.get("/ready"))[1]["data"]["ready"]
+    await bridge.postgres.execute(default.format("RESET"))
+
+    async def well() -> bool:
+        return bool((await bridge.get("/health"))[1]["data"]["status"] == "healthy")
+
+    await bridge.eventually(well, within=20)
+    assert await bridge.postgres.fetchval("SELECT count(*) FROM event_logs WHERE event_key = 'waits'") == 1
+    assert await bridge.worker.terminate() == 0

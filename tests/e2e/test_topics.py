@@ -1,6 +1,7 @@
 """The topics of a running bridge (conventions §2)."""
 
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -8,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from bridge_app import topics
-from tests.e2e.bridge import Bridge, lifecycle
+from tests.e2e.bridge import Bridge, Events, lifecycle
 from tests.e2e.deployment import PARTITIONS, deployment
 from tests.lab.cluster import Cluster
 
@@ -145,4 +146,15 @@ async def test_a_topic_at_its_limit_makes_health_unhealthy_which_names_agent_top
         problems = "\n".join((await bridge.get("/health"))[1]["data"]["problems"])
         for agent in ("intelligence_observe", "database_adapter"):
             assert f"{agent} stopped topic {topic}: INVALID_JSON" in problems
+
+        async with bridge.tail("system.errors") as errors:
+            body = {"topic": topic}
+            assert (await bridge.post("/admin/agents/intelligence_observe/resume", body))[0] == 200
+            await errors.until(partial(told_again, f"topic_stopped.intelligence_observe.{topic}"), within=30)
         assert await bridge.worker.terminate() == 0
+
+
+def told_again(alarm: str, events: Events) -> bool:
+    """Return whether an alarm was over, and then raised once more."""
+    types = [event["event_type"] for _, event in events if event["payload"]["context_info"]["alarm"] == alarm]
+    return types[-2:] == ["error.service.recovered", "error.service.critical"]

@@ -8,8 +8,6 @@ from bridge_app.domain.database_adapter.tables import Column, Conflict, Table
 from bridge_app.events.envelope import Event
 
 _COUNT = kinds.integer(big=True)
-#: What NUMERIC(12,2) has room for.
-_RATE = kinds.number(-9_999_999_999, 9_999_999_999)
 
 
 def _of_state(name: str, kind: Kind, default: str | None = None) -> Column:
@@ -21,21 +19,21 @@ BRIDGE_STATES = Table(
     key=("namespace",),
     columns=(
         Column("bridge_id", kinds.UUID),
-        Column("namespace", kinds.text(255, 1), ("namespace",), required=True),
-        Column("version", kinds.integer(1, big=True), ("version",), required=True),
+        Column("namespace", kinds.NAME, ("namespace",), required=True),
+        Column("version", _COUNT, ("version",), required=True),
         _of_state("total_workflows_processed", _COUNT, "0"),
         _of_state("total_items_aggregated", _COUNT, "0"),
         _of_state("total_size_bytes", _COUNT, "0"),
         _of_state("unique_file_types", kinds.SAMPLE_OF_TEXTS, "'{}'"),
         _of_state("unique_workflows", kinds.SAMPLE_OF_TEXTS, "'{}'"),
-        _of_state("aggregation_type", kinds.text(50), "'namespace_grouping'"),
+        _of_state("aggregation_type", kinds.TEXT, "'namespace_grouping'"),
         _of_state("aggregation_metadata", kinds.OBJECT, "'{}'::jsonb"),
-        _of_state("current_fsm_state", kinds.text(50), "'completed'"),
+        _of_state("current_fsm_state", kinds.TEXT, "'completed'"),
         _of_state("last_aggregation_timestamp", kinds.MOMENT),
         _of_state("window_start", kinds.MOMENT),
         _of_state("window_end", kinds.MOMENT),
-        _of_state("aggregation_duration_ms", kinds.number()),
-        _of_state("items_per_second", _RATE),
+        _of_state("aggregation_duration_ms", kinds.NUMBER),
+        _of_state("items_per_second", kinds.NUMBER),
         _of_state("configuration", kinds.OBJECT, "'{}'::jsonb"),
     ),
     conflict=Conflict.HIGHER,

@@ -78,7 +78,7 @@ INTERVALS = Table(
         Column("interval_ms", _COUNT, ("interval_ms", "interval.ms"), required=True),
         *(Column(name, _COUNT, required=True) for name in ("out_series", "cells", "points", "failed")),
         Column("input_series", _COUNT),
-        *(Column(f"latency_{quantile}", kinds.number()) for quantile in ("p50", "p95", "p99")),
+        *(Column(f"latency_{quantile}", kinds.NUMBER) for quantile in ("p50", "p95", "p99")),
         *(Column(name, _COUNT, required=True) for name in ("critical_seen", "critical_total")),
     ),
 )

@@ -1,6 +1,7 @@
 """Kinds of columns: how a JSON value is checked and turned into what the column takes (database-adapter §4).
 
-A reader raises ValueError for a value of the wrong type, or one that the column has no room for.
+A reader raises ValueError for a value of the wrong type. What is too long, too large or forbidden by a constraint is
+for Postgres to refuse, but where a kind is given bounds.
 """
 
 import math
@@ -13,8 +14,6 @@ import orjson
 from bridge_app import ids
 from bridge_app.timestamps import parse_us, to_datetime
 
-SMALLEST_INTEGER, LARGEST_INTEGER = -(2**31), 2**31 - 1
-LARGEST_BIGINT = 2**63 - 1
 #: How many texts a column keeps that holds a sample.
 SAMPLE = 100
 #: Numbers from here on are milliseconds, below they are seconds (conventions §1).
@@ -29,7 +28,7 @@ class Kind(NamedTuple):
 
 
 def text(longest: int | None = None, shortest: int = 0) -> Kind:
-    """A text of so many characters."""
+    """A text, of any length unless it says otherwise."""
 
     def read(value: Any) -> str:
         if not isinstance(value, str) or len(value) < shortest or (longest is not None and len(value) > longest):
@@ -39,29 +38,15 @@ def text(longest: int | None = None, shortest: int = 0) -> Kind:
     return Kind("text", read)
 
 
-def integer(least: int = SMALLEST_INTEGER, *, big: bool = False) -> Kind:
-    """A whole number from `least` on; of 64 bits when it is `big`, else of 32."""
-    largest = LARGEST_BIGINT if big else LARGEST_INTEGER
+def integer(least: float = -math.inf, *, big: bool = False) -> Kind:
+    """A whole number from `least` on; the column has 64 bits when it is `big`, else 32."""
 
     def read(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= largest:
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ValueError("integer")
         return value
 
     return Kind("bigint" if big else "integer", read)
-
-
-def number(least: float = -math.inf, largest: float = math.inf) -> Kind:
-    """A finite number within bounds."""
-
-    def read(value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError("number")
-        if not math.isfinite(value) or not least <= value <= largest:
-            raise ValueError("number")
-        return float(value)
-
-    return Kind("float8", read)
 
 
 def _moment(value: Any) -> datetime:
@@ -73,6 +58,12 @@ def _moment(value: Any) -> datetime:
         return to_datetime(round(value * (1e3 if abs(value) >= FIRST_MILLISECONDS else 1e6)))
     except OverflowError as error:
         raise ValueError("time") from error
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("number")
+    return float(value)
 
 
 def _message(value: Any) -> str:
@@ -109,6 +100,7 @@ TEXT = text()
 NAME = text(shortest=1)
 #: Text, or an object that stands for one: as JSON.
 MESSAGE = Kind("text", _message)
+NUMBER = Kind("float8", _number)
 MOMENT = Kind("timestamptz", _moment)
 #: UTC, for columns without zone.
 PLAIN_MOMENT = Kind("timestamp", lambda value: _moment(value).replace(tzinfo=None))

@@ -12,13 +12,12 @@ from bridge_app.events.envelope import Event
 from bridge_app.timestamps import to_datetime
 
 DEFAULT_NAMESPACE: Final = "omninode.services.metadata"
-HASH_LENGTH: Final = 64
 
 _STAMP_DATA = ("hash_algorithm", "execution_time_ms", "integrity")
 
 
 def _read_hash(value: Any) -> str:
-    if not isinstance(value, str) or len(value) != HASH_LENGTH:
+    if not isinstance(value, str):
         raise ValueError("hash")
     return value.lower()
 
@@ -30,21 +29,21 @@ METADATA_STAMPS = Table(
         Column("created_at", kinds.MOMENT, ("created_at",)),
         *columns(
             Column("stamp_id", kinds.Kind("uuid", kinds.TEXT.read)),
-            Column("namespace", kinds.text(255, 1)),
+            Column("namespace", kinds.NAME),
             Column("file_hash", kinds.Kind("text", _read_hash), required=True),
             Column("file_path", kinds.TEXT, default="''"),
-            Column("file_size", kinds.integer(0, big=True), ("file_size", "file_size_bytes"), default="0"),
-            Column("content_type", kinds.text(255)),
-            Column("stamp_type", kinds.text(20), default="'lightweight'"),
+            Column("file_size", kinds.integer(big=True), ("file_size", "file_size_bytes"), default="0"),
+            Column("content_type", kinds.TEXT),
+            Column("stamp_type", kinds.TEXT, default="'lightweight'"),
             Column("stamp", kinds.TEXT),
-            Column("source", kinds.text(32), default="'local'"),
+            Column("source", kinds.TEXT, default="'local'"),
             Column("stamp_data", kinds.OBJECT, default="'{}'::jsonb"),
             Column("metadata", kinds.OBJECT, default="'{}'::jsonb"),
             Column("intelligence_data", kinds.OBJECT, default="'{}'::jsonb"),
             Column("op_id", kinds.TEXT),
             Column("version", kinds.integer(), default="1"),
-            Column("metadata_version", kinds.text(10), default="'0.1'"),
-            Column("protocol_version", kinds.text(10), default="'1.0'"),
+            Column("metadata_version", kinds.TEXT, default="'0.1'"),
+            Column("protocol_version", kinds.TEXT, default="'1.0'"),
             Column("workflow_id", kinds.TEXT),
             Column("correlation_id", kinds.TEXT),
         ),

@@ -11,15 +11,13 @@ from bridge_app.events.envelope import Event
 from bridge_app.events.intelligence import PATTERN_DISCOVERED, PATTERN_RESOLVED, Pattern, read_pattern
 from bridge_app.timestamps import to_datetime
 
-_ENVIRONMENT_LENGTH = 100
-
 INTELLIGENCE_PATTERNS = Table(
     "intelligence_patterns",
     key=("pattern_id",),
     columns=(
         Column("pattern_id", kinds.UUID),
         Column("pattern_type", kinds.TEXT),
-        Column("confidence_score", kinds.number()),
+        Column("confidence_score", kinds.NUMBER),
         Column("discovery_time", kinds.PLAIN_MOMENT),
         Column("pattern_data", kinds.OBJECT),
         Column("status", kinds.TEXT),
@@ -36,10 +34,6 @@ def _complete(event: Event, _source: Source, _values: Values) -> Values:
     pattern = read_pattern(event)
     if pattern is None:
         raise Unmappable(_missing(event))
-    if pattern.revision > kinds.LARGEST_INTEGER:
-        raise Unmappable("$.pattern_info.revision")
-    if len(pattern.environment) > _ENVIRONMENT_LENGTH:
-        raise Unmappable("$.pattern_info.environment")
     return _values_of(pattern)
 
 

@@ -3,8 +3,9 @@
 import math
 from typing import Any
 
-from bridge_app.domain.database_adapter.kinds import LARGEST_INTEGER
 from bridge_app.errors import PoisonRecord
+
+LARGEST_INTEGER = 2**31 - 1
 
 
 def plain_text(value: str, path: str) -> str:

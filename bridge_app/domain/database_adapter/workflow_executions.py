@@ -51,25 +51,25 @@ WORKFLOW_EXECUTIONS = Table(
         Column("correlation_id", kinds.TEXT),
         *columns(
             Column("workflow_id", kinds.NAME, ("workflow_id", "op_id", "correlation_id"), required=True),
-            Column("workflow_type", kinds.text(100), default="'metadata_stamping'"),
-            Column("current_state", kinds.text(50), ("current_state", "state", "workflow_state")),
-            Column("namespace", kinds.text(255), default="'omninode.services.metadata'"),
+            Column("workflow_type", kinds.TEXT, default="'metadata_stamping'"),
+            Column("current_state", kinds.TEXT, ("current_state", "state", "workflow_state")),
+            Column("namespace", kinds.TEXT, default="'omninode.services.metadata'"),
             Column("started_at", kinds.MOMENT, ("started_at", "timestamp")),
             Column("completed_at", kinds.MOMENT),
             Column("deadline_at", kinds.MOMENT),
-            Column("execution_time_ms", kinds.number(0), ("execution_time_ms", "processing_time_ms")),
+            Column("execution_time_ms", kinds.NUMBER, ("execution_time_ms", "processing_time_ms")),
             Column("error_message", kinds.MESSAGE, ("error_message", "error.message", "error")),
-            Column("error_code", kinds.text(50), ("error_code", "error.code")),
-            Column("stamp_id", kinds.text(255)),
-            Column("file_hash", kinds.text(64)),
+            Column("error_code", kinds.TEXT, ("error_code", "error.code")),
+            Column("stamp_id", kinds.TEXT),
+            Column("file_hash", kinds.TEXT),
             Column("intelligence_data", kinds.ANY_JSON),
-            Column("hash_generation_time_ms", kinds.number()),
+            Column("hash_generation_time_ms", kinds.NUMBER),
             Column("workflow_steps", kinds.LIST, default="'[]'::jsonb"),
             Column("workflow_steps_executed", kinds.integer(), default="0"),
             Column("input_data", _OBJECT, ("input_data", "input")),
             Column("output_data", _OBJECT),
             Column("metadata", _OBJECT, ("metadata", "stamp_metadata"), default="'{}'::jsonb"),
-            Column("sequence", kinds.integer(0)),
+            Column("sequence", kinds.integer()),
         ),
     ),
     conflict=Conflict.MERGED,
@@ -97,8 +97,8 @@ def _complete(event: Event, source: Source, values: Values) -> Values:
 
 
 def workflow_row_id(workflow_id: str) -> str:
-    """Return the id of a workflow's row: its own if that is a UUID in the canonical form, else one derived from it."""
-    return workflow_id if ids.canonical(workflow_id) == workflow_id else ids.name_based("workflow", workflow_id)
+    """Return the id of a workflow's row: its own if that is a UUID, however it is written, else one derived from it."""
+    return ids.canonical(workflow_id) or ids.name_based("workflow", workflow_id)
 
 
 def _output(source: Source) -> str | None:

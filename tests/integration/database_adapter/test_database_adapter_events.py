@@ -1,6 +1,7 @@
 """What goes over the topics becomes rows (database-adapter, acceptance 1, 4, 5, 6, 7, 15)."""
 
 import time
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -160,6 +161,21 @@ async def test_database_adapter_06_dead_letter_topic_of_an_extra_topic_is_create
     await bench.until_rows(1)
     await bench.until_rows(1, "dead_letters")
     assert await bench.sql.fetchval("SELECT original_topic FROM dead_letters") == topic
+
+
+async def test_database_adapter_21_the_first_dead_letter_of_an_extra_topic_is_a_row_at_once(
+    bench: Bench, adapter: DatabaseAdapter
+) -> None:
+    topic = f"{bench.settings.kafka_topic_prefix}extra.early"
+    await bench.create(topic, dead_letters=False)
+    reads = partial(reads_topic, adapter, f"{topic}.dlq")
+    await eventually(reads, "the adapter reads the dead letters, before there are any", seconds=20.0)
+    await bench.send(topic, [b"{"])
+    await bench.until_rows(1, "dead_letters", seconds=1.0)
+
+
+def reads_topic(adapter: DatabaseAdapter, topic: str) -> bool:
+    return any(one["topic"] == topic for one in adapter.report({})["topics"])
 
 
 FORMS = {

@@ -108,8 +108,7 @@ async def test_database_adapter_11_read_only(bench: Bench, topic: str, adapter: 
     )
     assert adapter.snapshot()["status"] == "waiting"
     await bench.sql.execute(f'ALTER ROLE CURRENT_USER IN DATABASE "{name}" RESET default_transaction_read_only')
-    await bench.sql.execute(ADAPTER_BACKENDS)
-    await bench.until_rows(501)
+    await bench.until_rows(501, seconds=10.0)
     assert await bench.count("dead_letters") == 0
 
 

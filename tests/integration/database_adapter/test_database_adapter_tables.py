@@ -1,5 +1,6 @@
 """From the topics to the tables (database-adapter, acceptance 8, 16; hooks, acceptance 16, 17)."""
 
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -11,6 +12,11 @@ from tests.integration.database_adapter.conftest import Bench, run_adapter
 from tests.integration.database_adapter.test_postgres import SEED_TABLES
 from tests.integration.database_adapter.workflow import EVENTS, WORKFLOW_ID, given
 from tests.lab.waiting import eventually
+
+PATTERN = {"pattern_type": "t", "confidence_score": 1.0}
+UNTOUCHED = (
+    "workflow_executions", "fsm_transitions", "metadata_stamps", "bridge_states", "intelligence_patterns",
+)  # fmt: skip
 
 
 async def test_database_adapter_08_completion_before_the_start_ends_in_the_same_row(
@@ -32,6 +38,44 @@ async def test_database_adapter_08_completion_before_the_start_ends_in_the_same_
     stored = await bench.sql.fetchval("SELECT metadata FROM event_logs WHERE event_id = $1", nameless["event_id"])
     assert orjson.loads(stored)["routing_error"] == "$.step_name"
     assert await bench.count("dead_letters") == 0
+
+
+#: What breaks a constraint of each routed table: type, payload, SQLSTATE.
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("WORKFLOW_STARTED", {"workflow_id": "w", "namespace": "n" * 256}, "22001"),
+    ("WORKFLOW_STARTED", {"workflow_id": "w", "sequence": 2**31}, "22000"),
+    ("WORKFLOW_COMPLETED", {"workflow_id": "w", "execution_time_ms": -1}, "23514"),
+    ("STEP_COMPLETED", {"workflow_id": "w", "step_name": "s", "step_order": -1}, "23514"),
+    ("STEP_COMPLETED", {"workflow_id": "w", "step_name": "s" * 101}, "22001"),
+    ("STATE_TRANSITION", {"entity_id": "e", "to_state": "s" * 51}, "22001"),
+    ("metadata.stamped", {"file_hash": "0" * 63}, "23514"),
+    ("metadata.stamped", {"file_hash": "0" * 65}, "22001"),
+    ("metadata.stamped", {"file_hash": "0" * 64, "file_size": -1}, "23514"),
+    ("metadata.stamped", {"file_hash": "0" * 64, "file_size": 2**63}, "22000"),
+    ("STATE_COMMITTED", {"namespace": "n", "version": 0}, "23514"),
+    ("STATE_COMMITTED", {"namespace": "n", "version": 1, "items_per_second": 1e10}, "22003"),
+    ("intelligence.pattern.discovered", {"pattern_info": {**PATTERN, "revision": 2**31}}, "22000"),
+    ("intelligence.pattern.discovered", {"pattern_info": {**PATTERN, "environment": "e" * 101}}, "22001"),
+]
+
+
+async def test_database_adapter_09_values_that_break_a_constraint_leave_neither_row_but_a_dead_letter(
+    bench: Bench, adapter: DatabaseAdapter
+) -> None:
+    topic = bench.settings.topic("workflow.events")
+    await bench.create(topic, partitions=1)
+    refused = [given(event_type, **payload) for event_type, payload, _ in REFUSED]
+    kept = [given("STEP_COMPLETED", workflow_id="w", step_name=f"step {number}") for number in range(50)]
+    await bench.send(topic, [*kept[:25], *refused, *kept[25:]])
+    await bench.until_rows(len(kept))
+    await bench.until_rows(len(refused), "dead_letters")
+    rows = await bench.sql.fetch("SELECT error_type, letter FROM dead_letters ORDER BY original_offset")
+    letters = [orjson.loads(row["letter"]) for row in rows]
+    assert {row["error_type"] for row in rows} == {"ROW_REJECTED"}
+    assert [letter["original_event"]["event_id"] for letter in letters] == [event["event_id"] for event in refused]
+    assert [letter["error_context"]["sqlstate"] for letter in letters] == [sqlstate for *_, sqlstate in REFUSED]
+    counts = {table: await bench.count(table) for table in ("event_logs", "workflow_steps", *UNTOUCHED)}
+    assert counts == {"event_logs": len(kept), "workflow_steps": len(kept), **dict.fromkeys(UNTOUCHED, 0)}
 
 
 async def test_database_adapter_16_long_texts_and_contents_are_left_out(bench: Bench, adapter: DatabaseAdapter) -> None:

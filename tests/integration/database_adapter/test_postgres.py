@@ -13,7 +13,7 @@ import pytest
 
 from bridge_app.effects.migrations import FOLDER, load
 from bridge_app.effects.postgres import Postgres
-from bridge_app.errors import MigrationError, ServiceUnavailable
+from bridge_app.errors import DependencyRefusal, MigrationError, ServiceUnavailable
 from bridge_app.settings import Settings
 from tests.lab.waiting import eventually
 
@@ -119,6 +119,25 @@ async def test_lost_connection_is_unavailable_and_the_pool_recovers(settings: Se
         await postgres.probe()
 
 
+async def test_the_pool_writes_again_when_the_database_is_no_longer_read_only(
+    make_settings: Callable[..., Settings], database: Mapping[str, str], sql: Connection
+) -> None:
+    settings = make_settings(**database, POSTGRES_POOL_MAX=1)
+    default = f'ALTER ROLE CURRENT_USER IN DATABASE "{settings.postgres_db}" {{}} default_transaction_read_only'
+    async with running(settings) as postgres:
+        await ready(postgres)
+
+        async def write() -> None:
+            async with postgres.acquire() as connection:
+                await connection.execute("UPDATE dead_letters SET reason = 'x'")
+
+        await sql.execute(default.format("SET") + " = on")
+        with pytest.raises(ServiceUnavailable, match="25006"):
+            await write()
+        await sql.execute(default.format("RESET"))
+        await write()
+
+
 async def test_error_of_the_statement_is_no_outage(settings: Settings) -> None:
     async with running(settings) as postgres:
         await ready(postgres)
@@ -195,8 +214,8 @@ async def test_changed_migration_is_named(settings: Settings, folder: Path) -> N
     changed.write_text(changed.read_text() + "-- changed\n")
     async with running(settings, migrations=folder) as postgres:
         await eventually(lambda: "0002_intelligence_patterns was changed" in postgres.reason, "the reason")
-        with pytest.raises(ServiceUnavailable, match="0002_intelligence_patterns was changed"):
-            await postgres.probe()
+        with pytest.raises(DependencyRefusal, match="0002_intelligence_patterns was changed"):
+            await postgres.probe()  # Postgres itself is well: nothing for its breaker
         with pytest.raises(ServiceUnavailable, match="0002_intelligence_patterns was changed"):
             async with postgres.acquire():
                 pass

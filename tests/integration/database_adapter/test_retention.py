@@ -9,8 +9,9 @@ import pytest
 
 from bridge_app.clock import SystemClock
 from bridge_app.effects.postgres import Postgres
-from bridge_app.effects.retention import EVERY_SECONDS, LOCK, Retention
+from bridge_app.effects.retention import LOCK, Retention
 from bridge_app.settings import Settings
+from tests.integration.database_adapter.conftest import altered
 from tests.lab.waiting import eventually
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -24,23 +25,6 @@ WATCH = """
     CREATE TRIGGER watch AFTER DELETE ON event_logs REFERENCING OLD TABLE AS gone
         FOR EACH STATEMENT EXECUTE FUNCTION note();
 """
-END_HOLDER = """
-    SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
-
-
-class LaterClock(SystemClock):
-    """The machine's clocks, set forward."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def now_us(self) -> int:
-        return super().now_us() + round(self.seconds * 1e6)
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self.seconds
 
 
 @pytest.fixture
@@ -100,23 +84,21 @@ async def one_pattern(sql: Connection) -> bool:
     return bool(await sql.fetchval("SELECT count(*) = 1 FROM intelligence_patterns"))
 
 
-async def test_once_a_day_and_by_the_next_worker_when_the_holder_is_gone(
+async def test_each_worker_deletes_by_its_own_settings_as_soon_as_nobody_else_does(
     settings: Settings, postgres: Postgres, sql: Connection
 ) -> None:
-    clock = LaterClock()
-    first, second = Retention(settings, postgres, clock), Retention(settings, postgres, clock)
-    try:
-        assert await first.sweep() == {"event_logs": 0, "intelligence_patterns": 0}
-        assert await second.sweep() is None
-        assert await first.sweep() is None
-        clock.seconds = EVERY_SECONDS
-        assert await first.sweep() is not None
-        await sql.execute(END_HOLDER)
-        await eventually(lambda: unlocked(sql), "the lock is free")
-        assert await second.sweep() is not None
-    finally:
-        await first.on_stop()
-        await second.on_stop()
+    await sql.execute(
+        "INSERT INTO event_logs (event_type, payload, stored_at) VALUES ('e', '{}', now() - '36 h'::interval)"
+    )
+    patient = Retention(altered(settings, event_log_retention_days=2), postgres, SystemClock())
+    strict = Retention(settings, postgres, SystemClock())
+    assert await patient.sweep() == {"event_logs": 0, "intelligence_patterns": 0}
+    await eventually(lambda: unlocked(sql), "the lock is free")
+    assert await strict.sweep() == {"event_logs": 1, "intelligence_patterns": 0}
+
+    await eventually(lambda: unlocked(sql), "the lock is free again")
+    await sql.execute("SELECT pg_advisory_lock($1)", LOCK)
+    assert await strict.sweep() is None
 
 
 async def unlocked(sql: Connection) -> bool:

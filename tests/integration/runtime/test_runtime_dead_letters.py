@@ -8,6 +8,8 @@ from tests.lab.waiting import eventually
 from tests.lab.worker import Worker
 
 GOOD, BAD = 10, 40
+#: A record that the agent dead-letters itself: what nobody can decode is the database adapter's.
+REFUSED = Event(b"", b'["x",1]')
 #: Of the bad ones so many are passed over: with 10 good ones before them the 11th makes more than half.
 PASSED_OVER = 11 - 1
 
@@ -23,7 +25,7 @@ async def until_stopped(worker: Worker, times: int = 1) -> None:
 def drained(lab: Laboratory) -> list[Event]:
     """Return good events, then so many bad ones that their topic stops, then good ones."""
     first = list(numbered(lab.rng, range(GOOD), keys=5))
-    return [*first, *[Event(b"k1", b"{")] * BAD, *numbered(lab.rng, range(GOOD, 2 * GOOD), keys=5)]
+    return [*first, *[REFUSED] * BAD, *numbered(lab.rng, range(GOOD, 2 * GOOD), keys=5)]
 
 
 async def test_a_topic_at_its_limit_stops_at_that_record_and_the_other_topics_go_on(kafka: str, tmp_path: Path) -> None:
@@ -59,7 +61,7 @@ async def test_nothing_of_a_stopped_topic_is_lost_after_a_restart(kafka: str, tm
         await lab.until_committed()
         assert await worker.terminate() == 0
 
-        good = [one for one in drained(lab) if one.value != b"{"]
+        good = [one for one in drained(lab) if one != REFUSED]
         derived = await lab.cluster.read(lab.derived)
         assert len({record.value for record in derived}) == len(good)
         states = await lab.states()
@@ -85,7 +87,7 @@ async def test_a_resumed_topic_is_read_from_the_record_at_which_it_stopped(kafka
 async def test_without_dead_letters_the_first_bad_record_stops_its_topic(kafka: str, tmp_path: Path) -> None:
     async with Laboratory(kafka, tmp_path, partitions=1) as lab:
         await lab.create_topics()
-        await lab.send([event("k1", "e0", 0), Event(b"", b'["x",1]'), event("k1", "e2", 2)])
+        await lab.send([event("k1", "e0", 0), REFUSED, event("k1", "e2", 2)])
         worker = lab.worker(KAFKA_ENABLE_DLQ="false").start()
         await until_stopped(worker)
 
@@ -103,7 +105,7 @@ async def test_a_dead_letter_topic_that_was_deleted_is_made_again_by_the_agent_t
 ) -> None:
     async with Laboratory(kafka, tmp_path, partitions=1) as lab:
         await lab.create_topics()
-        await lab.send([Event(b"", b'["x",1]')])
+        await lab.send([REFUSED])
         worker = lab.worker().start()
         await lab.until_committed()
         await lab.cluster.delete(f"{lab.topics[0]}.dlq")

@@ -163,6 +163,16 @@ async def test_a_report_of_the_runtime_returns_when_it_is_published(kafka: Kafka
     assert kafka.taken[0].payload["context_info"]["committed"] == 7
 
 
+async def test_a_report_that_is_over_is_told_once_and_may_come_again(kafka: Kafka, alarms: Alarms) -> None:
+    report = Report("TOPIC_STOPPED", "a stopped topic t", {"agent": "a", "topic": "t"})
+    alarms.over("TOPIC_STOPPED", report.context)
+    await alarms.report(report)
+    alarms.over("TOPIC_STOPPED", report.context)
+    alarms.over("TOPIC_STOPPED", report.context)
+    await alarms.report(report)
+    assert kafka.types == ["critical", "recovered", "critical"]
+
+
 async def test_after_a_crash_what_waits_is_told_at_the_stop_though_kafka_refuses_at_first(kafka: Kafka) -> None:
     """A crash of the worker ends the delivery at once, and Kafka may need more than one try."""
     alarms = Alarms(kafka.publish, IDENTITY, ManualClock())

@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from bridge_app.domain.database_adapter.failures import Kind, kind_of
+from bridge_app.domain.database_adapter.failures import Kind, kind_of, spoils_session
 from bridge_app.effects.postgres import failure_of
 
 
@@ -31,3 +31,13 @@ def test_lost_connection_is_transient(error: Exception) -> None:
     failure = failure_of(error)
     assert kind_of(failure.sqlstate) is Kind.TRANSIENT
     assert failure.message
+
+
+@pytest.mark.parametrize("sqlstate", [None, "25006", "53100", "55P03", "57P01", "57P03", "28000", "3D000", "08006"])
+def test_after_an_outage_the_next_try_has_a_new_session(sqlstate: str | None) -> None:
+    assert spoils_session(sqlstate)
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01", "57014", "22000", "23505", "42P01", "XX000"])
+def test_what_says_nothing_against_the_session_keeps_it(sqlstate: str) -> None:
+    assert not spoils_session(sqlstate)

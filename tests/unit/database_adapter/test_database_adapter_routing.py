@@ -15,6 +15,7 @@ from bridge_app.effects.statements import insert
 from bridge_app.events.envelope import Event
 
 WORKFLOW = {"workflow_id": "w"}
+UUID_TEXT = "7c0a3f0e-6d3c-4f4e-9a0b-0d3f7f2b8f11"
 EXPERIMENT = {
     "id": ids.name_based("e"), "name": "e", "baseline_pipeline": "b", "candidate_pipeline": "c", "version": 1,
 }  # fmt: skip
@@ -62,17 +63,16 @@ def test_aliases_and_wrappers(
         ("WORKFLOW_STARTED", {"workflow_execution_data": 5}, "$.workflow_execution_data"),
         ("WORKFLOW_STARTED", {**WORKFLOW, "sequence": "1"}, "$.sequence"),
         ("WORKFLOW_STARTED", {**WORKFLOW, "started_at": "yesterday"}, "$.started_at"),
-        ("WORKFLOW_STARTED", {**WORKFLOW, "namespace": "n" * 256}, "$.namespace"),
         ("WORKFLOW_FAILED", {**WORKFLOW, "error": {"code": 7}}, "$.error.code"),
-        ("WORKFLOW_COMPLETED", {**WORKFLOW, "execution_time_ms": -1}, "$.execution_time_ms"),
+        ("WORKFLOW_COMPLETED", {**WORKFLOW, "execution_time_ms": "1"}, "$.execution_time_ms"),
         ("STEP_COMPLETED", {"workflow_id": "w"}, "$.step_name"),
-        ("STEP_COMPLETED", {**STEP, "step_order": -1}, "$.step_order"),
+        ("STEP_COMPLETED", {**STEP, "step_name": ""}, "$.step_name"),
         ("STATE_TRANSITION", {"entity_id": "e"}, "$.to_state"),
-        ("metadata.stamped", {"file_hash": "0" * 63}, "$.file_hash"),
         ("metadata.stamped", {**STAMP, "file_size_bytes": 1.5}, "$.file_size_bytes"),
         ("STATE_COMMITTED", {"namespace": "n", "version": True}, "$.version"),
         ("STATE_COMMITTED", {**STATE, "state": {"unique_workflows": [1]}}, "$.state.unique_workflows"),
         ("tool.registration.discovered", {"tool_info": {}}, "$.tool_info.name"),
+        ("tool.registration.discovered", {"tool_info": {**TOOL, "version": "1" * 51}}, "$.tool_info.version"),
         ("experiment.created", {"experiment_id": "x"}, "$.experiment_id"),
         ("experiment.interval.closed", {}, "$.experiment_id"),
         ("experiment.command.create", {"record": {}}, "$.record.id"),
@@ -87,6 +87,27 @@ def test_payload_that_cannot_be_mapped_is_logged_only(
     assert entry.event is not None
     assert orjson.loads(entry.event.metadata)["routing_error"] == path
     assert entry.routed == ()
+
+
+@pytest.mark.parametrize(
+    ("event_type", "payload", "column"),
+    [
+        ("WORKFLOW_STARTED", {**WORKFLOW, "namespace": "n" * 256}, "namespace"),
+        ("WORKFLOW_STARTED", {**WORKFLOW, "sequence": 2**31}, "sequence"),
+        ("WORKFLOW_STARTED", {**WORKFLOW, "execution_time_ms": -1.0}, "execution_time_ms"),
+        ("STEP_COMPLETED", {**STEP, "step_order": -1}, "step_order"),
+        ("STATE_TRANSITION", {**TRANSITION, "to_state": "s" * 51}, "to_state"),
+        ("metadata.stamped", {"file_hash": "0" * 63}, "file_hash"),
+        ("metadata.stamped", {**STAMP, "file_size": -1}, "file_size"),
+        ("STATE_COMMITTED", {**STATE, "version": 0}, "version"),
+        ("STATE_COMMITTED", {**STATE, "items_per_second": 1e10}, "items_per_second"),
+    ],
+)
+def test_what_breaks_a_constraint_is_for_postgres_to_refuse(
+    make_event: Callable[..., Event], event_type: str, payload: dict[str, Any], column: str
+) -> None:
+    (row,) = routed_rows(make_event(event_type=event_type, payload=payload))
+    assert row.values[column] == payload[column]
 
 
 def test_an_event_with_one_bad_row_has_none(make_event: Callable[..., Event]) -> None:
@@ -110,6 +131,10 @@ def test_a_create_of_another_service_has_no_row_before_the_agent_has_judged_it(
     [
         ({"op_id": "o", "correlation_id": "c"}, "workflow_id", "o"),
         ({"correlation_id": "c"}, "workflow_id", "c"),
+        (WORKFLOW, "id", ids.name_based("workflow", "w")),
+        ({"workflow_id": UUID_TEXT}, "id", UUID_TEXT),
+        ({"workflow_id": UUID_TEXT.upper()}, "id", UUID_TEXT),
+        ({"workflow_id": UUID_TEXT.upper()}, "workflow_id", UUID_TEXT.upper()),
         ({**WORKFLOW, "workflow_state": "odd"}, "current_state", "odd"),
         ({**WORKFLOW, "state": "s", "workflow_state": "odd"}, "current_state", "s"),
         (WORKFLOW, "current_state", "failed"),

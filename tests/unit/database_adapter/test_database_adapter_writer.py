@@ -1,5 +1,6 @@
 """What the writer does about each kind of error (database-adapter §5), with a database that is told how to fail."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -64,6 +65,30 @@ async def test_transient_errors_are_waited_out(entries: list[Entry]) -> None:
     assert database.slept == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
     assert (tally.transient_errors, tally.permanent_errors, writer.is_waiting) == (8, 0, False)
     assert tally.last_error == "Postgres is away: as told"
+
+
+async def test_while_it_waits_it_says_why_and_no_longer(entries: list[Entry]) -> None:
+    reasons: list[str | None] = []
+
+    class Watched(Database):
+        async def sleep(self, seconds: float) -> None:
+            reasons.append(writer.waits_for)
+
+    writer = writer_on(Watched(["25006", "53100", "XX000", "23514"]))
+    assert await writer.write(entries[:1])
+    assert reasons == ["Postgres refused: 25006 as told", "Postgres refused: 53100 as told", None]
+    assert writer.waits_for is None
+
+
+async def test_a_batch_that_is_given_up_waits_for_nothing(entries: list[Entry]) -> None:
+    class Struck(Database):
+        async def sleep(self, seconds: float) -> None:
+            raise asyncio.CancelledError
+
+    writer = writer_on(Struck(["25006"]))
+    with pytest.raises(asyncio.CancelledError):
+        await writer.write(entries)
+    assert not writer.is_waiting
 
 
 async def test_cancelled_statement_halves_the_batch(entries: list[Entry]) -> None:

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaTimeoutError
 from faust.types import TP
 
 from bridge_app.domain import Outcome
+from bridge_app.errors import PoisonRecord
 from bridge_app.events.envelope import Cause, Derived, Identity
 from bridge_app.events.record import Record
 from bridge_app.runtime.app import BridgeApp
@@ -237,5 +238,8 @@ def _bounds(limit: int) -> tuple[Bound[Count], ...]:
 
 
 def _decode(record: Record) -> tuple[str, int]:
-    event_id, number = orjson.loads(record.value or b"")
+    try:
+        event_id, number = orjson.loads(record.value or b"")
+    except orjson.JSONDecodeError as error:
+        raise PoisonRecord("INVALID_JSON", str(error)) from error
     return event_id, number

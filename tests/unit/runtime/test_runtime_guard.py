@@ -52,6 +52,17 @@ def test_without_dead_letters_the_first_bad_record_stops_its_topic() -> None:
     assert Guard(lambda: None).bad("a", "t", "no")
 
 
+def test_records_that_another_group_dead_letters_stop_nothing_and_are_among_the_last() -> None:
+    guard = Guard(lambda: 0.5)
+    assert not any(guard.left("a", "t", "no JSON") for _ in range(200))
+    assert not any(guard.bad("a", "t", "no") for _ in range(50))
+    assert guard.bad("a", "t", "no")
+
+
+def test_without_dead_letters_a_record_that_would_be_one_elsewhere_stops_its_topic_too() -> None:
+    assert Guard(lambda: None).left("a", "t", "no JSON")
+
+
 def test_many_good_records_at_once_count_as_one_after_the_other() -> None:
     at_once, one_by_one = Guard(lambda: 0.5), Guard(lambda: 0.5)
     for count in (3, 40, 250):

@@ -2,6 +2,9 @@
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import AsyncMock
 
 import pytest
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, NotEnoughReplicasError
@@ -9,7 +12,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, NotEnoughRepli
 from bridge_app.errors import Fenced
 from bridge_app.runtime import producer
 from bridge_app.runtime.rows import WATERMARK_KEY
-from tests.unit.runtime.step_rig import BATCH_RECORDS, DERIVED, GENERATION, Rig, put
+from tests.unit.runtime.step_rig import BATCH_RECORDS, DERIVED, GENERATION, SOURCE, Input, Rig, put
 
 
 @pytest.fixture
@@ -164,3 +167,24 @@ async def test_a_forgotten_key_is_a_grave_with_its_watermark_until_the_partition
 
     assert dict(rig.broker.changes(rig.changelog))[b"a"] is None
     assert rig.table.read(0, b"a") is None
+
+
+async def test_records_that_the_adapter_dead_letters_are_counted_and_stop_nothing(rig: Rig) -> None:
+    await rig.do(*(Input(offset, b"k", b"{") for offset in range(200)), put(200, "k"))
+
+    assert (rig.agent.counts.poison, rig.state("k")) == (200, (1, 1))
+    assert rig.app.guard.stopped == {}
+    assert rig.broker.changes(f"{SOURCE}.dlq") == []
+
+
+async def test_a_resumed_topic_clears_its_alarm(rig: Rig) -> None:
+    cleared: list[object] = []
+    rig.app.clear_alarm = lambda error_type, context: cleared.append((error_type, context))
+    rig.app.consumer = cast(Any, SimpleNamespace(read_again=AsyncMock()))
+    await rig.do(*(Input(offset, b"", b'["event-0",1]') for offset in range(21)))
+    assert set(rig.app.guard.stopped) == {SOURCE}
+    assert cleared == []
+
+    assert await rig.agent.resume(SOURCE)
+    assert cleared == [("TOPIC_STOPPED", {"agent": "count", "topic": SOURCE})]
+    assert rig.app.guard.stopped == {}
