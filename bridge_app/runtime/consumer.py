@@ -10,6 +10,7 @@ Overridden because of how Faust's consumer behaves: `ack`, `getmany`, `on_partit
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,6 +22,7 @@ from bridge_app.events.record import Record
 from bridge_app.runtime.batches import BatchMessage, new_batch
 from bridge_app.runtime.books import Books
 from bridge_app.runtime.losses import lost_before
+from bridge_app.runtime.pacing import pace
 from bridge_app.runtime.producer import BatchProducer
 
 if TYPE_CHECKING:
@@ -42,14 +44,20 @@ UNKNOWN_MEMBER = ""
 #: How long the broker may hold an empty fetch. It answers one request of a connection at a time, and a hand-over asks
 #: three more behind that fetch: with Faust's fixed 1.5 s this took 4.5 s (measured).
 FETCH_WAIT_MS = 250
+#: Records gather at the broker for so long between two fetches: at 100 hooks/s a tenth less CPU (measured).
+GATHER_SECONDS = 0.01
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread with a shorter wait for an empty fetch, and a fence that hears of heartbeats."""
+    """Faust's consumer thread with a shorter wait for an empty fetch, a pause between two fetches, and a fence that
+    hears of heartbeats.
+    """
 
     async def on_start(self) -> None:
         await super().on_start()
-        coordinator = self._ensure_consumer()._coordinator
+        consumer = self._ensure_consumer()
+        pace(consumer, GATHER_SECONDS, time.monotonic)
+        coordinator = consumer._coordinator
         do_heartbeat = coordinator._do_heartbeat
         fence = cast("BridgeApp", self.app).fence
 

@@ -1,8 +1,8 @@
 """Fetch in measured steps: a consumer of many partitions asks the broker at most so often while records keep coming.
 
-aiokafka asks again as soon as one record has come. For the database adapter each record would be a fetch, a transaction
-and a commit of its own: a pause between two fetches lets records gather. A fetch that finds none is held by the broker
-anyway, and is followed at once.
+aiokafka asks again as soon as one record has come. Each record would be a fetch and a step of its own, for the database
+adapter a transaction and a commit: a pause between two fetches lets records gather. A fetch that finds none is held by
+the broker anyway, and is followed at once.
 """
 
 import asyncio
