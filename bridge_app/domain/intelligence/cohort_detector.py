@@ -37,7 +37,9 @@ Applied: TypeAlias = tuple[Cohort, Sequence[Derived]]
 
 
 class CohortDetector(NamedTuple):
-    """Compares the starts of one environment per key."""
+    """Compares the starts of one environment per key. The window is that of the last start: another one that is set
+    meanwhile is in force from the next start on.
+    """
 
     window_us: int
     threshold: float
@@ -55,8 +57,9 @@ class CohortDetector(NamedTuple):
         episode = state.episode
         if episode is None:
             return None
-        first_us = earliest_latest_us(state.starts, state.clock_us - self.window_us)
-        leaving = [] if first_us is None else [first_us + self.window_us]
+        window_us = self._width_us(state)
+        first_us = earliest_latest_us(state.starts, state.clock_us - window_us)
+        leaving = [] if first_us is None else [first_us + window_us]
         if episode.deferred:
             leaving.append(episode.published_us + REVISION_GAP_US)
         return min(leaving, default=state.clock_us)
@@ -84,7 +87,7 @@ class CohortDetector(NamedTuple):
         start = TimedStart(cause.time_us, observation.service, observation.startup_time_ms, steps)
         clock_us = max(state.clock_us, cause.time_us)
         inside = [one for one in (*state.starts, start) if one.time_us > clock_us - self.window_us]
-        return msgspec.structs.replace(state, clock_us=clock_us, starts=bounded(inside))
+        return msgspec.structs.replace(state, clock_us=clock_us, starts=bounded(inside), window_us=self.window_us)
 
     def _judge(self, environment: str, before: Cohort, after: Cohort, cause: Cause) -> Applied:
         """Open, revise or resolve the pattern after a start."""
@@ -114,7 +117,7 @@ class CohortDetector(NamedTuple):
         published = msgspec.structs.replace(
             episode, revision=episode.revision + 1, published_us=state.clock_us, deferred=False
         )
-        report = cohort_report(environment, self.window_us, self._evidence(state, published), published)
+        report = cohort_report(environment, self._width_us(state), self._evidence(state, published), published)
         event = report.discovered(published.cause, time_us=time_us)
         return msgspec.structs.replace(state, episode=published), [event]
 
@@ -123,7 +126,8 @@ class CohortDetector(NamedTuple):
         assert before.episode is not None
         reason, cause, time_us = end
         closed = msgspec.structs.replace(before.episode, revision=before.episode.revision + 1)
-        report = cohort_report(environment, self.window_us, self._evidence(before, closed), closed, status="resolved")
+        evidence = self._evidence(before, closed)
+        report = cohort_report(environment, self._width_us(before), evidence, closed, status="resolved")
         return msgspec.structs.replace(after, episode=None), [report.resolved(reason, cause, time_us=time_us)]
 
     def _evidence(self, state: Cohort, episode: Episode) -> Group:
@@ -135,4 +139,7 @@ class CohortDetector(NamedTuple):
         return group if group is not None and group.confidence >= self.threshold else None
 
     def _window(self, state: Cohort, at_us: int) -> list[TimedStart]:
-        return latest_per_service(state.starts, at_us - self.window_us)
+        return latest_per_service(state.starts, at_us - self._width_us(state))
+
+    def _width_us(self, state: Cohort) -> int:
+        return state.window_us or self.window_us

@@ -29,12 +29,15 @@ class Episode(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Cohort(msgspec.Struct, array_like=True, tag="cohort", frozen=True):
-    """The state of `cohort|<environment>`: under 64 KiB. `clock_us` is how far time has come, `starts` as they came."""
+    """The state of `cohort|<environment>`: under 64 KiB. `clock_us` is how far time has come, `starts` as they came,
+    `window_us` the window that was in force at the last of them; 0 where an earlier release did not keep it.
+    """
 
     seen: Seen
     clock_us: int
     starts: tuple[TimedStart, ...]
     episode: Episode | None
+    window_us: int = 0
 
 
 def bounded(starts: Sequence[TimedStart]) -> tuple[TimedStart, ...]:

@@ -199,13 +199,19 @@ def test_an_open_pattern_resolves_under_settings_that_would_not_have_opened_it(c
     assert (last["status"], last["affected_services_total"]) == ("resolved", 3)
 
 
-def test_a_window_that_settings_have_emptied_resolves_where_time_has_come_to() -> None:
+def test_another_window_is_in_force_from_the_next_start_on() -> None:
     pipeline = run(2000, 2100, 2200, 2300, gap=10)
-    pipeline.wait(300 - 25)  # the first start has left the window
-    stricter = Pipeline(cohort_window_seconds=1)
-    stricter.states, stricter.now_us = pipeline.states, pipeline.now_us
-    (resolved,) = (event for event in stricter.tick() if event.event_type == "intelligence.pattern.resolved")
-    assert resolved.time_us == START_US + 300 * SECOND
+    stricter = Pipeline(cohort_window_seconds=15)
+    stricter.states, stricter.now_us, stricter._numbers = pipeline.states, pipeline.now_us, pipeline._numbers
+    stricter.wait(100)
+    assert cohorts(stricter) == []
+    stricter.start("test-service-9", 2400)
+    (resolved,) = cohorts(stricter)
+    assert (resolved["status"], resolved["affected_services_total"]) == ("resolved", 4)
+    assert (resolved["resolution"]["reason"], resolved["pattern_data"]["window_seconds"]) == ("dispersed", 300)
+    stricter.start("test-service-8", 2400)
+    stricter.start("test-service-7", 2400)
+    assert cohorts(stricter)[-1]["pattern_data"]["window_seconds"] == 15
 
 
 def test_the_state_stays_under_64_kib() -> None:
