@@ -180,7 +180,7 @@ class Laboratory:
 
         await eventually(enough, f"{count} derived events", seconds=seconds)
 
-    async def until_committed(self, *, seconds: float = 40.0, but: int | None = None) -> None:
+    async def until_committed(self, *, seconds: float = 120.0, but: int | None = None) -> None:
         """Wait until the committed offsets are at the end of the source topics, `but` those of one partition number."""
         ends = {tp: end for tp, end in (await self.cluster.ends(*self.topics)).items() if tp.partition != but}
 

@@ -22,7 +22,7 @@ from tests.load.posts import Client, start_hook
 from tests.load.report import markdown, percentile
 
 PATTERNS = "intelligence.patterns"
-FIRST_RATE = 100
+FIRST_RATE = 25
 HIGHEST_RATE = 12_800
 BISECTIONS = 2
 STEP_SECONDS = 6.0

@@ -68,10 +68,15 @@ class Outage:
 
     async def post(self, number: int, *, key: str = "orders", **fields: Any) -> Answer:
         """POST a hook; `number` is found again in its event."""
-        body = {"hook_type": "service_started", "service_info": _service(key, number), "metadata": fields}
-        return await self.post_to(ROUTE, body)
+        return await self.post_to(ROUTE, _hook(number, key, fields))
 
-    async def post_to(self, route: str, body: Mapping[str, Any]) -> Answer:
+    async def post_batch(self, keys: Mapping[int, str]) -> list[bool]:
+        """POST hooks at once, by their numbers and keys; return of each whether it is published."""
+        answer = await self.post_to("/hooks/batch", [_hook(number, key, {}) for number, key in keys.items()])
+        assert answer.status == 200
+        return [result["event_published"] for result in answer.body["data"]["results"]]
+
+    async def post_to(self, route: str, body: Any) -> Answer:
         """POST any body."""
         started = time.monotonic()
         async with self._session.post(self._url + route, json=body) as response:
@@ -148,6 +153,10 @@ class Outage:
 
 def _service(key: str, number: int) -> dict[str, Any]:
     return {"name": key, "version": "1.0.0", "instance_id": f"{key}-{number}", "process_id": number}
+
+
+def _hook(number: int, key: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {"hook_type": "service_started", "service_info": _service(key, number), "metadata": metadata}
 
 
 def numbers(events: Sequence[Mapping[str, Any]], key: str = "orders") -> list[int]:
