@@ -96,7 +96,7 @@ class DatabaseAdapter(Service):
         self._going.set()
         self._pace = Pace(clock.monotonic())
         subscription = Subscription(settings.topic, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
-        self._subscription = subscription
+        self._takes_extra = subscription.takes_extra
         live = live or LiveSettings(settings)
         self._sorter = Sorter(subscription, settings.kafka_dlq_suffix, live.max_share)
         self._source = RecordSource(
@@ -157,9 +157,7 @@ class DatabaseAdapter(Service):
         A `.dlq` topic that comes with its first letter would be found up to 8 s later.
         """
         self._metrics.rebalances.inc()
-        kinds, topics = self._subscription, self._source.partition_counts()
-        extra = [topic for topic in topics if kinds.is_extra(topic) and not kinds.is_dead_letters(topic)]
-        self.add_future(self._sender.prepare(extra))
+        self.add_future(self._sender.prepare(filter(self._takes_extra, self._source.partition_counts())))
 
     def _records_lost(self, lost: Lost) -> None:
         self.lost(lost)
