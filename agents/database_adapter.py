@@ -338,5 +338,4 @@ class DatabaseAdapter(Service):
         if not writing.done():
             log.info("adapter_batch_abandoned")
             writing.cancel()
-            self._store.close()  # else the driver rolls back first, and waits for a database that may hang
             await asyncio.wait({writing})

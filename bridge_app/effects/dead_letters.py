@@ -18,6 +18,7 @@ from bridge_app.domain.dead_letters import (
     replayed_record,
 )
 from bridge_app.effects.pattern_history import PoolProvider
+from bridge_app.effects.transaction import transaction
 from bridge_app.errors import Conflict, NotFound, ServiceUnavailable
 from bridge_app.timestamps import to_datetime
 
@@ -137,7 +138,7 @@ class DeadLetters:
         """Set messages aside for good; return what became of each. Raises as `replay`."""
         resolutions: list[Resolution] = []
         for events in _chunks(await self._choose(topic, selection)):
-            async with self._postgres.acquire("dead_letter_discard") as connection, connection.transaction():
+            async with self._postgres.acquire("dead_letter_discard") as connection, transaction(connection):
                 rows = await connection.fetch(_LOCKED, list(events), selection.force)
                 await connection.execute(_RESOLVE, [row["event_id"] for row in rows], DISCARDED, reason, by)
             done = {row["event_id"] for row in rows}
@@ -169,7 +170,7 @@ class DeadLetters:
         """Replay one chunk under the locks of its rows. Errors of Kafka are raised when the locks are back."""
         away: ServiceUnavailable | None = None
         errors: dict[Any, str | None] = dict.fromkeys(events, _TAKEN)
-        async with self._postgres.acquire("dead_letter_replay") as connection, connection.transaction():
+        async with self._postgres.acquire("dead_letter_replay") as connection, transaction(connection):
             rows = await connection.fetch(_LOCKED, list(events), forced)
             records: dict[Any, ReplayedRecord] = {}
             for row in rows:

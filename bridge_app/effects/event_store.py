@@ -11,6 +11,7 @@ from bridge_app.domain.database_adapter.routing import TABLES
 from bridge_app.domain.database_adapter.rows import DEAD_LETTERS, EVENT_LOGS
 from bridge_app.effects.postgres import DRIVER_ERRORS, Postgres, failure_of
 from bridge_app.effects.statements import insert
+from bridge_app.effects.transaction import transaction
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -69,7 +70,7 @@ async def _store(connection: Connection, rows: Rows) -> dict[str, int]:
     work = _work(rows)
     if len(work) == 1:  # a single statement is a transaction by itself: two round trips fewer
         return {work[0][0]: await _insert(connection, *work[0])}
-    async with connection.transaction():
+    async with transaction(connection):
         return {table: await _insert(connection, table, values) for table, values in work}
 
 

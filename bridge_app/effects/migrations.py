@@ -13,6 +13,7 @@ import asyncpg
 import structlog
 
 from bridge_app.domain.database_adapter.failures import Kind, kind_of
+from bridge_app.effects.transaction import transaction
 from bridge_app.errors import MigrationError
 
 log = structlog.get_logger(__name__)
@@ -62,7 +63,7 @@ async def migrate(
 ) -> list[str]:
     """Apply what is missing, each migration in its own transaction; with `again` apply all of them once more.
 
-    Waits for other workers that migrate the same database.
+    Waits for other workers that migrate the same database. They wait until the connection is closed.
 
     Returns:
         The names of those that were applied.
@@ -72,24 +73,20 @@ async def migrate(
         asyncpg.PostgresError, OSError: Postgres went away meanwhile; try again.
     """
     await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
-    try:
-        if allowed:
-            await connection.execute(_CREATE_BOOK)
-        applied = await _applied(connection)
-        done = []
-        for migration in migrations:
-            known = applied.get(migration.name)
-            if known not in (None, migration.checksum):
-                raise MigrationError(f"migration {migration.name} was changed after it was applied: restore the file")
-            if known is None or again:
-                if not allowed:
-                    raise MigrationError(f"migration {migration.name} is missing, and POSTGRES_MIGRATE_ON_START=false")
-                await _apply(connection, migration)
-                done.append(migration.name)
-        return done
-    finally:
-        if not connection.is_closed():
-            await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
+    if allowed:
+        await connection.execute(_CREATE_BOOK)
+    applied = await _applied(connection)
+    done = []
+    for migration in migrations:
+        known = applied.get(migration.name)
+        if known not in (None, migration.checksum):
+            raise MigrationError(f"migration {migration.name} was changed after it was applied: restore the file")
+        if known is None or again:
+            if not allowed:
+                raise MigrationError(f"migration {migration.name} is missing, and POSTGRES_MIGRATE_ON_START=false")
+            await _apply(connection, migration)
+            done.append(migration.name)
+    return done
 
 
 async def _applied(connection: Connection) -> dict[str, Any]:
@@ -102,7 +99,7 @@ async def _applied(connection: Connection) -> dict[str, Any]:
 
 async def _apply(connection: Connection, migration: Migration) -> None:
     try:
-        async with connection.transaction():
+        async with transaction(connection):
             await connection.execute(migration.sql)
             await connection.execute(_ENTER, migration.name, migration.checksum)
     except asyncpg.PostgresError as error:
