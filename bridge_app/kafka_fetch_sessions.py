@@ -13,9 +13,10 @@ from typing import Any
 
 import aiokafka.consumer.consumer
 from aiokafka import TopicPartition
-from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.errors import FetchSessionIdNotFound, InvalidFetchSessionEpoch, KafkaError, for_code
 from aiokafka.protocol.fetch import FetchRequest
+
+from bridge_app.kafka_positions import PositionFetcher
 
 #: The first version of a fetch that has sessions.
 FIRST_VERSION = 7
@@ -142,7 +143,7 @@ class SessionClient:
         return response
 
 
-class SessionFetcher(Fetcher):  # type: ignore[misc]  # aiokafka has no types
+class SessionFetcher(PositionFetcher):
     """aiokafka's fetcher with a session per broker. It reads from leaders only: `client_rack` has no effect."""
 
     def __init__(self, client: Any, subscriptions: Any, **options: Any) -> None:
@@ -222,10 +223,6 @@ class SessionFetcher(Fetcher):  # type: ignore[misc]  # aiokafka has no types
             max_bytes=self._fetch_max_bytes,
             isolation_level=self._isolation_level,
         )
-
-
-def _partitions(response: Any) -> set[TopicPartition]:
-    return {TopicPartition(topic, part[0]) for topic, parts in response.topics for part in parts}
 
 
 def _by_topic(partitions: Sequence[TopicPartition], entry: Callable[[TopicPartition], Any]) -> Topics:
