@@ -92,10 +92,16 @@ class Worker:
         self.tell(signal.SIGCONT)
 
     async def exit_code(self, *, seconds: float = 30.0) -> int:
-        """Return the exit code when the process has ended, negative for a signal."""
+        """Return the exit code when the process has ended, negative for a signal. One that does not end is killed."""
         process = self._process
         assert process is not None
-        await eventually(lambda: process.poll() is not None, f"{self.name} ends; see {self.log_path}", seconds=seconds)
+        what = f"{self.name} ends; see {self.log_path}"
+        try:
+            await eventually(lambda: process.poll() is not None, what, seconds=seconds)
+        except AssertionError:
+            process.kill()
+            process.wait()
+            raise
         return int(process.returncode)
 
     async def terminate(self, *, seconds: float = 30.0) -> int:
