@@ -12,6 +12,8 @@ from tests.lab.waiting import eventually
 
 PARTITIONS = 24
 QUESTION = "OffsetFetchRequest"
+#: A commit of its own at the end would overwrite what the test has committed.
+OPTIONS: dict[str, Any] = {"auto_offset_reset": "earliest", "enable_auto_commit": False}
 
 
 def counted(consumer: AIOKafkaConsumer) -> Counter[str]:
@@ -39,14 +41,14 @@ async def test_what_was_committed_is_asked_for_at_once(kafka: str, unique_prefix
         ends = await cluster.ends(topic)
     finally:
         await cluster.stop()
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=group, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=group, **OPTIONS)
     await started(consumer)
     consumer.assign(partitions)
     committed = {tp: ends[tp] // 2 for tp in partitions[::2] if ends[tp] > 1}
     await consumer.commit(committed)
     await consumer.stop()
 
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=group, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=group, **OPTIONS)
     await started(consumer)
     assert isinstance(consumer._fetcher, PositionFetcher)
     sent = counted(consumer)
