@@ -15,6 +15,7 @@ from bridge_app.kafka_clients import client_options
 from bridge_app.metrics import Metrics
 from bridge_app.runtime.catalogue import partition_counts
 from bridge_app.settings import Settings
+from bridge_app.side_loop import SideLoop
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +35,7 @@ class LagMeter(Service):
     """Sets the gauges of lag every 10 s, of all partitions and not only of this worker's.
 
     A partition without a committed offset counts from the beginning. While Kafka is away the gauges keep their values.
+    It asks in a thread of its own: what a broker says of hundreds of partitions takes tens of milliseconds to decode.
     """
 
     def __init__(
@@ -49,6 +51,9 @@ class LagMeter(Service):
         self._groups = groups
         self._metrics = metrics
         self._monotonic = monotonic
+        self._side = SideLoop("lag-meter")
+        self._admin: AIOKafkaAdminClient | None = None
+        self._consumer: AIOKafkaConsumer | None = None
         self._located: set[str] = set()
         self._lags: dict[tuple[str, TopicPartition], PartitionLag] = {}
         self._last: dict[tuple[str, TopicPartition], Lag] = {}
@@ -64,28 +69,41 @@ class LagMeter(Service):
 
     @Service.task
     async def _measure(self) -> None:
-        while not self.should_stop:
-            try:
-                await self._measure_while_connected()
-            except (KafkaError, OSError) as error:
-                log.info("lag_unknown", error=repr(error))
-            await self.sleep(EVERY_SECONDS)
-
-    async def _measure_while_connected(self) -> None:
-        options = client_options(self._settings)
-        client_id = f"{self._settings.node_id}-lag"
-        admin = AIOKafkaAdminClient(**options, client_id=client_id, request_timeout_ms=REQUEST_MS)
-        consumer = AIOKafkaConsumer(**options, client_id=client_id, group_id=None, request_timeout_ms=REQUEST_MS)
+        self._side.start()
         try:
-            self._located.clear()
-            await admin.start()
-            await consumer.start()
             while not self.should_stop:
-                for group in self._groups():
-                    await self._look(group, admin, consumer)
+                try:
+                    await self._side.run(self._look_at_all(self._groups()))
+                except (KafkaError, OSError) as error:
+                    log.info("lag_unknown", error=repr(error))
+                    await self._side.run(self._disconnect())
                 await self.sleep(EVERY_SECONDS)
-        finally:
+        finally:  # here and not in on_stop, which comes while a look may still need its clients
+            await self._side.run(self._disconnect())
+            await self._side.stop()
+
+    async def _look_at_all(self, groups: Iterable[Group]) -> None:
+        admin, consumer = await self._connect()
+        for group in groups:
+            await self._look(group, admin, consumer)
+
+    async def _connect(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
+        options = {**client_options(self._settings), "client_id": f"{self._settings.node_id}-lag"}
+        if self._admin is None:
+            self._admin = AIOKafkaAdminClient(**options, request_timeout_ms=REQUEST_MS)
+            await self._admin.start()
+        if self._consumer is None:
+            self._consumer = AIOKafkaConsumer(**options, group_id=None, request_timeout_ms=REQUEST_MS)
+            await self._consumer.start()
+        return self._admin, self._consumer
+
+    async def _disconnect(self) -> None:
+        admin, self._admin = self._admin, None
+        consumer, self._consumer = self._consumer, None
+        self._located.clear()
+        if consumer is not None:
             await consumer.stop()
+        if admin is not None:
             await admin.close()
 
     async def _look(self, group: Group, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
@@ -109,9 +127,11 @@ class LagMeter(Service):
     def _set(self, group: Group, committed: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> None:
         now = self._monotonic()
         prefix = self._settings.kafka_topic_prefix
+        last = dict(self._last)
         for tp, end in ends.items():
             lag = self._lags.setdefault((group.label, tp), PartitionLag()).look(now, committed[tp], end)
-            self._last[group.label, tp] = lag
+            last[group.label, tp] = lag
             labels = (group.label, tp.topic.removeprefix(prefix), str(tp.partition))
             self._metrics.lag_records.labels(*labels).set(lag.records)
             self._metrics.lag_seconds.labels(*labels).set(lag.seconds)
+        self._last = last  # another thread reads it

@@ -22,7 +22,6 @@ from bridge_app.effects.missing_topics import MissingTopics
 from bridge_app.effects.outbox.outbox import Outbox
 from bridge_app.effects.outbox.replay import WINDOW, Replayer
 from bridge_app.effects.producer_link import MAX_REQUEST_BYTES, ProducerLink
-from bridge_app.effects.side_loop import SideLoop
 from bridge_app.effects.window_sender import WindowSender
 from bridge_app.errors import (
     CircuitOpenError,
@@ -36,6 +35,7 @@ from bridge_app.errors import (
 from bridge_app.events.envelope import Event, Outgoing, encode
 from bridge_app.metrics import Metrics
 from bridge_app.settings import Settings
+from bridge_app.side_loop import SideLoop
 
 log = structlog.get_logger(__name__)
 

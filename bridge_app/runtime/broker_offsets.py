@@ -1,8 +1,8 @@
 """What the watchdog asks the broker: commits and ends of partitions, and whether there are records between them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -12,8 +12,11 @@ from faust.types import TP
 from bridge_app.kafka_clients import client_options
 from bridge_app.runtime.stalls import Offsets, Owned, Stall
 from bridge_app.settings import Settings
+from bridge_app.side_loop import SideLoop
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 #: How long it is looked whether there is any record between commit and end, of all stalls together.
 PEEK_MS = 2000
@@ -36,6 +39,9 @@ def leaderless(wanted: Iterable[TP], described: Iterable[Mapping[str, Any]]) -> 
 class BrokerOffsets:
     """Asks through clients of its own, which are made when they are first needed and after `disconnect`.
 
+    They have a thread of their own, too: what a broker says of hundreds of partitions takes tens of milliseconds to
+    decode, in which the worker would answer nobody.
+
     The methods raise KafkaError, OSError or TimeoutError when no broker answers; only their caller bounds the wait.
     """
 
@@ -44,6 +50,7 @@ class BrokerOffsets:
         self._admin: AIOKafkaAdminClient | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._leaderless: set[TP] = set()
+        self._side = SideLoop("broker-offsets")
 
     async def offsets(self, watched: Mapping[str, Iterable[TP]]) -> dict[Owned, Offsets]:
         """Return what the broker says of partitions by consumer group, but for those without a leader.
@@ -51,6 +58,28 @@ class BrokerOffsets:
         One of those must not be asked for: the client would try until the caller's patience ends, every time, and say
         nothing of all the others.
         """
+        return await self._aside(self._offsets(watched))
+
+    async def with_records(self, stalls: Iterable[Stall]) -> list[Stall]:
+        """Return those whose commits stand still before a record: the marks of transactions take offsets, and nobody
+        commits them. Records that came behind them later have had less time, and are for a later look.
+
+        All are looked at together, in 2 s. One that has records may be missing beside others that are returned.
+        """
+        return await self._aside(self._with_records(list(stalls)))
+
+    async def disconnect(self) -> None:
+        """Close the clients, and end their thread."""
+        if self._side.is_running:
+            await self._side.run(self._disconnect())
+            await self._side.stop()
+
+    async def _aside(self, asking: Coroutine[Any, Any, T]) -> T:
+        if not self._side.is_running:
+            self._side.start()
+        return await self._side.run(asking)
+
+    async def _offsets(self, watched: Mapping[str, Iterable[TP]]) -> dict[Owned, Offsets]:
         wanted = {tp for tps in watched.values() for tp in tps}
         if not wanted:
             return {}
@@ -71,13 +100,7 @@ class BrokerOffsets:
                 found[Owned(group, tp)] = Offsets(committed.get(tp, -1), ends[TopicPartition(*tp)])
         return found
 
-    async def with_records(self, stalls: Iterable[Stall]) -> list[Stall]:
-        """Return those whose commits stand still before a record: the marks of transactions take offsets, and nobody
-        commits them. Records that came behind them later have had less time, and are for a later look.
-
-        All are looked at together, in 2 s. One that has records may be missing beside others that are returned.
-        """
-        asked = list(stalls)
+    async def _with_records(self, asked: Sequence[Stall]) -> list[Stall]:
         _, consumer = await self._connect()
         first: dict[TopicPartition, int] = defaultdict(lambda: -1)
         for stall in asked:
@@ -94,8 +117,7 @@ class BrokerOffsets:
         offsets = {TP(*tp): [record.offset for record in records] for tp, records in fetched.items()}
         return [stall for stall in asked if any(map(stall.covers, offsets.get(stall.owned.tp, ())))]
 
-    async def disconnect(self) -> None:
-        """Close the clients."""
+    async def _disconnect(self) -> None:
         admin, self._admin = self._admin, None
         consumer, self._consumer = self._consumer, None
         if admin is not None:

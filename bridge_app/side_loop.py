@@ -8,15 +8,21 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 STOP_SECONDS = 10.0
+#: How long what was cancelled may take to clean up.
+SETTLE_SECONDS = 2.0
 
 
 class SideLoop:
-    """Runs coroutines beside the loop that calls. `start` before use; `stop` when nothing runs in it any more."""
+    """Runs coroutines beside the loop that calls. `start` before use, and again after `stop`."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._loop is not None
 
     def start(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -34,12 +40,20 @@ class SideLoop:
             self._loop.call_soon_threadsafe(function)
 
     async def stop(self) -> None:
-        """End the thread, in bounded time."""
+        """End the thread when nothing runs in it any more, in bounded time."""
         loop, thread = self._loop, self._thread
         if loop is None or thread is None:
             return
+        await self.run(_settled())
         self._loop = None
         loop.call_soon_threadsafe(loop.stop)
         await asyncio.to_thread(thread.join, STOP_SECONDS)
         if not thread.is_alive():
             loop.close()
+
+
+async def _settled() -> None:
+    """Wait for what was cancelled and still cleans up."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if others:
+        await asyncio.wait(others, timeout=SETTLE_SECONDS)
