@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
@@ -10,12 +11,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from mode import Service
 
+from bridge_app.broker_clients import BrokerClients
 from bridge_app.domain.lag import Lag, PartitionLag
-from bridge_app.kafka_clients import client_options
 from bridge_app.metrics import Metrics
 from bridge_app.runtime.catalogue import partition_counts
 from bridge_app.settings import Settings
-from bridge_app.side_loop import SideLoop
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,6 @@ class LagMeter(Service):
     """Sets the gauges of lag every 10 s, of all partitions and not only of this worker's.
 
     A partition without a committed offset counts from the beginning. While Kafka is away the gauges keep their values.
-    It asks in a thread of its own: what a broker says of hundreds of partitions takes tens of milliseconds to decode.
     """
 
     def __init__(
@@ -51,9 +50,9 @@ class LagMeter(Service):
         self._groups = groups
         self._metrics = metrics
         self._monotonic = monotonic
-        self._side = SideLoop("lag-meter")
-        self._admin: AIOKafkaAdminClient | None = None
-        self._consumer: AIOKafkaConsumer | None = None
+        self._clients = BrokerClients(
+            settings, "lag-meter", client_id=f"{settings.node_id}-lag", request_timeout_ms=REQUEST_MS
+        )
         self._located: set[str] = set()
         self._lags: dict[tuple[str, TopicPartition], PartitionLag] = {}
         self._last: dict[tuple[str, TopicPartition], Lag] = {}
@@ -69,42 +68,23 @@ class LagMeter(Service):
 
     @Service.task
     async def _measure(self) -> None:
-        self._side.start()
         try:
             while not self.should_stop:
                 try:
-                    await self._side.run(self._look_at_all(self._groups()))
+                    await self._clients.ask(partial(self._look_at_all, self._groups()))
                 except (KafkaError, OSError) as error:
                     log.info("lag_unknown", error=repr(error))
-                    await self._side.run(self._disconnect())
+                    await self._clients.close()
+                    self._located.clear()
                 await self.sleep(EVERY_SECONDS)
         finally:  # here and not in on_stop, which comes while a look may still need its clients
-            await self._side.run(self._disconnect())
-            await self._side.stop()
+            await self._clients.close()
 
-    async def _look_at_all(self, groups: Iterable[Group]) -> None:
-        admin, consumer = await self._connect()
+    async def _look_at_all(
+        self, groups: Iterable[Group], admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer
+    ) -> None:
         for group in groups:
             await self._look(group, admin, consumer)
-
-    async def _connect(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
-        options = {**client_options(self._settings), "client_id": f"{self._settings.node_id}-lag"}
-        if self._admin is None:
-            self._admin = AIOKafkaAdminClient(**options, request_timeout_ms=REQUEST_MS)
-            await self._admin.start()
-        if self._consumer is None:
-            self._consumer = AIOKafkaConsumer(**options, group_id=None, request_timeout_ms=REQUEST_MS)
-            await self._consumer.start()
-        return self._admin, self._consumer
-
-    async def _disconnect(self) -> None:
-        admin, self._admin = self._admin, None
-        consumer, self._consumer = self._consumer, None
-        self._located.clear()
-        if consumer is not None:
-            await consumer.stop()
-        if admin is not None:
-            await admin.close()
 
     async def _look(self, group: Group, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
         wanted = re.compile(group.pattern)

@@ -1,22 +1,20 @@
 """What the watchdog asks the broker: commits and ends of partitions, and whether there are records between them."""
 
 from collections import defaultdict
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from faust.types import TP
 
-from bridge_app.kafka_clients import client_options
+from bridge_app.broker_clients import BrokerClients
 from bridge_app.runtime.stalls import Offsets, Owned, Stall
 from bridge_app.settings import Settings
-from bridge_app.side_loop import SideLoop
 
 log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 #: How long it is looked whether there is any record between commit and end, of all stalls together.
 PEEK_MS = 2000
@@ -39,18 +37,12 @@ def leaderless(wanted: Iterable[TP], described: Iterable[Mapping[str, Any]]) -> 
 class BrokerOffsets:
     """Asks through clients of its own, which are made when they are first needed and after `disconnect`.
 
-    They have a thread of their own, too: what a broker says of hundreds of partitions takes tens of milliseconds to
-    decode, in which the worker would answer nobody.
-
     The methods raise KafkaError, OSError or TimeoutError when no broker answers; only their caller bounds the wait.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._admin: AIOKafkaAdminClient | None = None
-        self._consumer: AIOKafkaConsumer | None = None
+        self._clients = BrokerClients(settings, "broker-offsets")
         self._leaderless: set[TP] = set()
-        self._side = SideLoop("broker-offsets")
 
     async def offsets(self, watched: Mapping[str, Iterable[TP]]) -> dict[Owned, Offsets]:
         """Return what the broker says of partitions by consumer group, but for those without a leader.
@@ -58,7 +50,8 @@ class BrokerOffsets:
         One of those must not be asked for: the client would try until the caller's patience ends, every time, and say
         nothing of all the others.
         """
-        return await self._aside(self._offsets(watched))
+        wanted = {tp for tps in watched.values() for tp in tps}
+        return await self._clients.ask(partial(self._offsets, watched, wanted)) if wanted else {}
 
     async def with_records(self, stalls: Iterable[Stall]) -> list[Stall]:
         """Return those whose commits stand still before a record: the marks of transactions take offsets, and nobody
@@ -66,24 +59,19 @@ class BrokerOffsets:
 
         All are looked at together, in 2 s. One that has records may be missing beside others that are returned.
         """
-        return await self._aside(self._with_records(list(stalls)))
+        return await self._clients.ask(partial(self._with_records, list(stalls)))
 
     async def disconnect(self) -> None:
         """Close the clients, and end their thread."""
-        if self._side.is_running:
-            await self._side.run(self._disconnect())
-            await self._side.stop()
+        await self._clients.close()
 
-    async def _aside(self, asking: Coroutine[Any, Any, T]) -> T:
-        if not self._side.is_running:
-            self._side.start()
-        return await self._side.run(asking)
-
-    async def _offsets(self, watched: Mapping[str, Iterable[TP]]) -> dict[Owned, Offsets]:
-        wanted = {tp for tps in watched.values() for tp in tps}
-        if not wanted:
-            return {}
-        admin, consumer = await self._connect()
+    async def _offsets(
+        self,
+        watched: Mapping[str, Iterable[TP]],
+        wanted: set[TP],
+        admin: AIOKafkaAdminClient,
+        consumer: AIOKafkaConsumer,
+    ) -> dict[Owned, Offsets]:
         self._tell(leaderless(wanted, await admin.describe_topics(sorted({tp.topic for tp in wanted}))))
         partitions = {TopicPartition(*tp) for tp in wanted - self._leaderless}
         if not partitions:
@@ -100,8 +88,9 @@ class BrokerOffsets:
                 found[Owned(group, tp)] = Offsets(committed.get(tp, -1), ends[TopicPartition(*tp)])
         return found
 
-    async def _with_records(self, asked: Sequence[Stall]) -> list[Stall]:
-        _, consumer = await self._connect()
+    async def _with_records(
+        self, asked: Sequence[Stall], _: AIOKafkaAdminClient, consumer: AIOKafkaConsumer
+    ) -> list[Stall]:
         first: dict[TopicPartition, int] = defaultdict(lambda: -1)
         for stall in asked:
             tp = TopicPartition(*stall.owned.tp)
@@ -116,24 +105,6 @@ class BrokerOffsets:
         fetched = await consumer.getmany(timeout_ms=PEEK_MS)
         offsets = {TP(*tp): [record.offset for record in records] for tp, records in fetched.items()}
         return [stall for stall in asked if any(map(stall.covers, offsets.get(stall.owned.tp, ())))]
-
-    async def _disconnect(self) -> None:
-        admin, self._admin = self._admin, None
-        consumer, self._consumer = self._consumer, None
-        if admin is not None:
-            await admin.close()
-        if consumer is not None:
-            await consumer.stop()
-
-    async def _connect(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
-        options = client_options(self._settings)
-        if self._admin is None:
-            self._admin = AIOKafkaAdminClient(**options)
-            await self._admin.start()
-        if self._consumer is None:
-            self._consumer = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="earliest")
-            await self._consumer.start()
-        return self._admin, self._consumer
 
     async def _committed(self, admin: AIOKafkaAdminClient, group: str, tps: Iterable[TP]) -> dict[TP, int]:
         found = await admin.list_consumer_group_offsets(group, partitions=[TopicPartition(*tp) for tp in tps])

@@ -75,7 +75,7 @@ def asking(monkeypatch: pytest.MonkeyPatch, *leaders: int, records: dict[TP, lis
     async def connect() -> tuple[Clients, Clients]:
         return clients, clients
 
-    monkeypatch.setattr(broker, "_connect", connect)
+    monkeypatch.setattr(broker._clients, "_connect", connect)
     return broker
 
 
