@@ -16,6 +16,9 @@ _FORM = re.compile(RFC3339 + r"\Z")
 _is_canonical = re.compile(rf"{_DAY}T(?:[01][0-9]|2[0-3]):[0-9]{{2}}:[0-9]{{2}}\.[0-9]{{6}}Z").fullmatch
 _MICROSECOND = timedelta(microseconds=1)
 
+#: The first microsecond after the year 9999, which is the last that can be written.
+END_US = 253_402_300_800_000_000
+
 RFC3339_HINT = "Expected an RFC 3339 time such as 2024-01-15T10:30:00.5Z"
 
 

@@ -15,10 +15,11 @@ import orjson
 from bridge_app.domain.hooks import ROUTES, Arrival, HookRoute, accept
 from bridge_app.errors import PoisonRecord, ValidationError
 from bridge_app.events.envelope import Event, Position, text_headers
-from bridge_app.events.foreign import header_correlation, header_event_id, header_trace, read_foreign
+from bridge_app.events.foreign import event_id_of, header_correlation, header_trace, read_foreign
 from bridge_app.events.record import Record
 from bridge_app.events.trace import is_trace_id
 from bridge_app.json_values import leaves, refuse_constant, show, too_deep
+from bridge_app.timestamps import END_US
 
 #: Deeper records are set aside: the writer of JSON stops at 254 levels, and dead letters add some.
 RECORD_LEVELS = 100
@@ -40,6 +41,8 @@ def decode(record: Record) -> Event:
     value = record.value
     if value is None:
         raise PoisonRecord("NULL_VALUE", "the value is null")
+    if record.timestamp * 1000 >= END_US:
+        raise PoisonRecord("UNSUPPORTED_VALUE", "a time after the year 9999", {"path": "timestamp"})
     parsed = _parse(value)
     position = Position(record.topic, record.partition, record.offset, record.timestamp)
     headers = record.headers
@@ -48,8 +51,8 @@ def decode(record: Record) -> Event:
         event = _canonical(parsed, position)
         if event is not None:
             return event
-    if type(parsed) is str and not binary:
-        parsed = _parse_inner(parsed)
+    if type(parsed) is str:
+        parsed = _parse_inner(parsed, or_text=binary)
     route = _hook_route(parsed, record.topic) if not binary else None
     if route is not None:
         return _bare_hook(route, parsed, record, position)
@@ -78,13 +81,15 @@ def _parse(value: bytes) -> Any:
     return parsed
 
 
-def _parse_inner(text: str) -> Any:
-    """Read a JSON string that holds JSON, one level only."""
+def _parse_inner(text: str, *, or_text: bool) -> Any:
+    """Read a JSON string that holds JSON, one level only; `or_text`: one that holds none stands for itself."""
     try:
         return _parse(text.encode())
     except PoisonRecord as error:
         if error.error_type != "INVALID_JSON":
             raise
+        if or_text:
+            return text
         raise PoisonRecord("NOT_AN_OBJECT", "the value is a JSON string that holds no JSON", {"path": "$"}) from error
 
 
@@ -164,7 +169,8 @@ def _hook_route(parsed: Any, topic: str) -> HookRoute | None:
 
 def _bare_hook(route: HookRoute, body: dict[str, Any], record: Record, position: Position) -> Event:
     headers = text_headers(record.headers)
-    event_id = header_event_id(headers, position)
+    replaced: dict[str, Any] = {}
+    event_id = event_id_of(headers.get("event_id"), position, replaced)
     arrival = Arrival(
         event_id=event_id,
         time_us=max(record.timestamp, 0) * 1000,
@@ -178,4 +184,5 @@ def _bare_hook(route: HookRoute, body: dict[str, Any], record: Record, position:
     except ValidationError as error:
         raise PoisonRecord("INVALID_PAYLOAD", error.message, {"path": error.errors[0].path}) from error
     event.position = position
+    event.metadata.update(replaced)
     return event

@@ -101,6 +101,18 @@ class Free(NamedTuple):
         return {**_quantities(), "items": _quantities()}
 
 
+class Loose(NamedTuple):
+    """Any value as `Free` takes it, within the limits of texts and lists."""
+
+    def read(self, value: Any, place: Place, errors: Errors) -> Any:
+        if type(value) is str:
+            return TEXT.read(value, place, errors)
+        return ANY_ARRAY.read(value, place, errors) if type(value) is list else FREE.read(value, place, errors)
+
+    def schema(self) -> Schema:
+        return {**FREE.schema(), "maxLength": TEXT.most, "maxItems": ANY_ARRAY.most}
+
+
 class Choice(NamedTuple):
     """One of some words, in any case."""
 
@@ -316,6 +328,7 @@ def _rename(value: dict[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]
 
 QUANTITY = Number()
 FREE = Free()
+LOOSE = Loose()
 NAME = Text(1, 100)
 IDENTIFIER = Text(1, 200)
 RELEASE = Text(1, 50)

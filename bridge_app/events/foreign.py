@@ -11,7 +11,7 @@ from bridge_app import ids
 from bridge_app.errors import PoisonRecord
 from bridge_app.events.envelope import VERSION, Event, Position
 from bridge_app.events.trace import is_trace_id, trace_id_of
-from bridge_app.timestamps import parse_us
+from bridge_app.timestamps import END_US, parse_us
 
 # fmt: off
 _ENVELOPE = frozenset({
@@ -27,7 +27,6 @@ _CLOUD_EVENT = frozenset({"id", "type", "time", "data", "specversion", "datacont
 _NUMBERS = (int, float)
 #: A number is in seconds below it and in milliseconds from it on.
 _FIRST_MILLISECONDS = 1e11
-_END_OF_TIME_US = 253_402_300_800_000_000
 
 
 def read_foreign(value: Any, headers: Mapping[str, str], position: Position, key: bytes | None) -> Event:
@@ -43,7 +42,7 @@ def read_foreign(value: Any, headers: Mapping[str, str], position: Position, key
     if fields["payload"] is None:
         raise PoisonRecord("INVALID_PAYLOAD", "the payload is null", {"path": "$.payload"})
     metadata = dict(fields["metadata"]) if isinstance(fields.get("metadata"), dict) else {}
-    event_id = _event_id(fields.get("event_id"), headers, position, metadata)
+    event_id = event_id_of(_text(fields.get("event_id")) or headers.get("event_id"), position, metadata)
     return Event(
         event_id=event_id,
         event_type=event_type,
@@ -62,10 +61,18 @@ def read_foreign(value: Any, headers: Mapping[str, str], position: Position, key
     )
 
 
-def header_event_id(headers: Mapping[str, str], position: Position) -> str:
-    """Return the id of a record whose value names none."""
-    given = headers.get("event_id")
-    return (ids.canonical(given) or ids.from_text(given)) if given else ids.from_position(*position)
+def event_id_of(given: str | None, position: Position, metadata: dict[str, Any]) -> str:
+    """Return the id of a record: the given one, one made of it where it is no UUID, or of the position without any.
+
+    A text that is no UUID is kept in `metadata`.
+    """
+    if not given:
+        return ids.from_position(*position)
+    canonical = ids.canonical(given)
+    if canonical is None:
+        metadata["original_event_id"] = given
+        return ids.from_text(given)
+    return canonical
 
 
 def header_correlation(headers: Mapping[str, str]) -> str | None:
@@ -116,17 +123,6 @@ def _take(fields: dict[str, Any], name: str, item: Any) -> None:
         fields.setdefault(name, item)
 
 
-def _event_id(given: Any, headers: Mapping[str, str], position: Position, metadata: dict[str, Any]) -> str:
-    text = _text(given) or headers.get("event_id")
-    if not text:
-        return ids.from_position(*position)
-    canonical = ids.canonical(text)
-    if canonical is None:
-        metadata["original_event_id"] = text
-        return ids.from_text(text)
-    return canonical
-
-
 def _time_us(given: Any, position: Position, metadata: dict[str, Any]) -> int:
     """Return microseconds since the epoch; a time that cannot be one is kept in the metadata."""
     time_us = None
@@ -136,8 +132,9 @@ def _time_us(given: Any, position: Position, metadata: dict[str, Any]) -> int:
         except ValueError:
             time_us = None
     elif type(given) in _NUMBERS:
-        time_us = round(given * (1e3 if abs(given) >= _FIRST_MILLISECONDS else 1e6))
-    if time_us is not None and 0 <= time_us < _END_OF_TIME_US:
+        micros = given * (1e3 if abs(given) >= _FIRST_MILLISECONDS else 1e6)
+        time_us = round(micros) if abs(micros) <= END_US else None  # the largest numbers become infinite
+    if time_us is not None and 0 <= time_us < END_US:
         return time_us
     if given is not None:
         metadata["original_timestamp"] = given

@@ -8,6 +8,7 @@ from bridge_app.events.fields import (
     ANY_VALUE,
     HOST,
     IDENTIFIER,
+    LOOSE,
     NAME,
     QUANTITY,
     RELEASE,
@@ -43,12 +44,14 @@ SERVICE_INFO = Object(
         "capabilities": Either(Array(TEXT), ANY_OBJECT),
         "dependencies": ANY_ARRAY,
         "health_check_url": TEXT,
+        "endpoints": LOOSE,
+        "process_id": LOOSE,
     },
     required=("name", "version", "instance_id"),
 )
 
 INITIALIZATION_STEP = Object(
-    {"step": Text(1), "duration_ms": QUANTITY, "status": TEXT}, required=("step", "duration_ms")
+    {"step": Text(1), "duration_ms": QUANTITY, "status": TEXT, "details": LOOSE}, required=("step", "duration_ms")
 )
 
 STARTUP_INFO = Object({"startup_time_ms": QUANTITY, "initialization_steps": Array(INITIALIZATION_STEP)})
@@ -70,6 +73,7 @@ HEALTH_TRANSITION = Object(
         "current_status": HEALTH,
         "previous_status": HEALTH,
         "change_reason": TEXT,
+        "health_details": LOOSE,
         "recovery_actions": ANY_ARRAY,
     },
     required=("current_status",),
@@ -119,7 +123,7 @@ EXECUTION_INFO = Object(
         "execution_type": TEXT,
         "requester_service": NAME,
         "executor_service": NAME,
-        "execution_context": Object({"user_id": TEXT, "session_id": TEXT, "request_id": TEXT}),
+        "execution_context": Object({"user_id": TEXT, "session_id": TEXT, "request_id": TEXT, "priority": LOOSE}),
     },
     required=("tool_name", "execution_id"),
 )
@@ -132,6 +136,7 @@ EXECUTION_RESULT = Object(
         "result_type": TEXT,
         "output_size_bytes": Integer(0, INT_MAX),
         "exit_code": Integer(INT_MIN, INT_MAX),
+        "error": LOOSE,
         "warnings": ANY_ARRAY,
     }
 )
@@ -142,7 +147,7 @@ TOOL_EXECUTION = Object(
         "execution_info": EXECUTION_INFO,
         "execution_timeline": EXECUTION_TIMELINE,
         "execution_result": EXECUTION_RESULT,
-        "resource_usage": Object({"cpu_usage": ANY_OBJECT, "memory_usage": ANY_OBJECT}),
+        "resource_usage": Object({"cpu_usage": ANY_OBJECT, "memory_usage": ANY_OBJECT, "io_operations": LOOSE}),
         "input_analysis": ANY_OBJECT,
         "quality_metrics": ANY_OBJECT,
         "intelligence_insights": ANY_OBJECT,

@@ -14,7 +14,7 @@ from bridge_app.events.decoding import decode
 from bridge_app.events.envelope import Event, Identity, encode, text_headers
 from bridge_app.events.record import Record
 from bridge_app.json_values import leaves, too_deep
-from bridge_app.timestamps import format_us, parse_us, to_datetime
+from bridge_app.timestamps import END_US, format_us, parse_us, to_datetime
 
 AGENT = "database_adapter"
 EVENT_TYPE = "dlq.message"
@@ -22,9 +22,6 @@ REPLAYED_HEADER = "x-dlq-replayed"
 MESSAGE_LENGTH = 2000
 #: Less than `decode` reads: the event stands two levels deep in its letter.
 EVENT_LEVELS = 90
-
-#: The end of the year 9999.
-LATEST_MS = 253_402_300_799_999
 
 MIB = 1024 * 1024
 #: What a record of a `.dlq` topic may weigh, less some room for its key and headers.
@@ -188,7 +185,7 @@ def _without_nul(value: Any) -> Any:
 
 def _time_us(record: Record) -> int:
     """Return the record's time, or the nearest one that can be written down."""
-    return min(max(record.timestamp, 0), LATEST_MS) * 1000
+    return min(max(record.timestamp, 0) * 1000, END_US - 1000)
 
 
 def _optional(value: Any) -> str | None:

@@ -85,11 +85,8 @@ def _entry(record: Record, event: Event) -> Entry:
         "source": "database_adapter",
         "event_class": event_class(record.topic, event.event_type),
     }
-    try:
-        routed = _routed(event, additions)
-        return Entry(record, event_row(record, event, additions), routed)
-    except OverflowError as error:
-        raise PoisonRecord("UNSUPPORTED_VALUE", "a time after the year 9999", {"path": "timestamp"}) from error
+    routed = _routed(event, additions)
+    return Entry(record, event_row(record, event, additions), routed)
 
 
 def _routed(event: Event, additions: dict[str, Any]) -> Sequence[RoutedRow]:

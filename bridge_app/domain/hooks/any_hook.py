@@ -6,9 +6,10 @@ from bridge_app.domain.hooks.acceptance import Arrival, HookRoute, accept, sent_
 from bridge_app.domain.hooks.lifecycle import LIFECYCLE
 from bridge_app.domain.hooks.tool_execution import TOOL_EXECUTION
 from bridge_app.domain.hooks.tool_registration import TOOL_REGISTRATION
-from bridge_app.errors import FieldError, InvalidHookType, ValidationError
+from bridge_app.errors import FieldError, ValidationError
 from bridge_app.events.envelope import Event
-from bridge_app.events.fields import Errors
+from bridge_app.events.fields import Object
+from bridge_app.events.hooks import COMMON
 
 ROUTES: Final = (LIFECYCLE, TOOL_REGISTRATION, TOOL_EXECUTION)
 MOST_ITEMS: Final = 1000
@@ -16,7 +17,10 @@ MOST_ITEMS: Final = 1000
 ITEMS: Final = "hooks"
 
 _ROUTE_OF: Final = {name: route for route in ROUTES for name in (*route.types, *route.aliases)}
-_ALLOWED: Final = sorted(name for route in ROUTES for name in route.types)
+#: Refuses every hook that no route takes: for its type, and for what is wrong with the fields that all hooks have.
+_UNKNOWN: Final = LIFECYCLE._replace(
+    types={name: kind for route in ROUTES for name, kind in route.types.items()}, aliases={}, body=Object(COMMON)
+)
 
 
 class Taken(NamedTuple):
@@ -48,17 +52,8 @@ def accept_any(body: Any, arrival: Arrival) -> Taken:
     """Return the event of a hook of any type.
 
     Raises:
-        InvalidHookType: no route takes this hook type.
+        InvalidHookType: no route takes this hook type; `details.errors` names what else is wrong.
         ValidationError: the body breaks its contract.
     """
-    if type(body) is not dict:
-        raise ValidationError([FieldError("$", "Expected object")])
-    errors: Errors = []
-    sent = sent_type(body, errors)
-    if sent is None:
-        raise ValidationError(errors)
-    route = _ROUTE_OF.get(sent)
-    if route is None:
-        expected = FieldError("$.hook_type", f"Expected one of {', '.join(_ALLOWED)}")
-        raise InvalidHookType([expected], details={"allowed": _ALLOWED})
+    route = route_of(body) or _UNKNOWN
     return Taken(route, accept(route, body, arrival))

@@ -4,8 +4,9 @@ A baseline is sent at most once a second, a summary at most once a minute; what 
 that time.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from statistics import fmean, median
+from statistics import median
 from typing import NamedTuple
 
 import msgspec
@@ -122,7 +123,7 @@ def _baseline(known: Known, cause: Cause, at_us: int) -> Derived:
         tools=known.subject.tools,
         last_seen_us=cause.time_us,
         metrics=tuple(_metric(name, metric) for name, metric in sorted(known.metrics.items())),
-        avg_execution_time_ms=round(fmean(execution.baseline), 4) if execution and execution.baseline else None,
+        avg_execution_time_ms=_mean(execution.baseline) if execution else None,
         success_rate=_success_rate(known.outcomes),
     )
     return Derived(
@@ -150,6 +151,12 @@ def _metric(name: str, metric: Metric) -> MetricBaseline:
         flagged=sum(metric.flags),
         judged=len(metric.flags),
     )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    """Return the mean; None without values, and where their sum is beyond what a float holds."""
+    mean = sum(values) / len(values) if values else math.inf
+    return round(mean, 4) if math.isfinite(mean) else None
 
 
 def _success_rate(outcomes: Outcomes | None) -> float | None:

@@ -144,10 +144,24 @@ def test_an_event_without_a_uuid_gets_one_that_is_always_the_same(
         ("1950-01-01T00:00:00.000000Z", KAFKA_TIME_US),
         (True, KAFKA_TIME_US),
         (1e300, KAFKA_TIME_US),
+        (1.7e308, KAFKA_TIME_US),
+        (-1e306, KAFKA_TIME_US),
     ],
 )
 def test_a_time_is_read_from_text_seconds_and_milliseconds(given: Any, time_us: int) -> None:
     assert decode(record_of({**ENVELOPE, "event_timestamp": given})).time_us == time_us
+
+
+def test_a_record_of_a_time_after_the_year_9999_is_poison_for_every_reader() -> None:
+    decode(record_of(without("event_timestamp"), timestamp=253_402_300_799_999))
+    with pytest.raises(PoisonRecord) as caught:
+        decode(record_of(ENVELOPE, timestamp=253_402_300_800_000))
+    assert (caught.value.error_type, caught.value.context) == ("UNSUPPORTED_VALUE", {"path": "timestamp"})
+
+
+@pytest.mark.parametrize(("value", "payload"), [('{"a":1}', {"a": 1}), ("text", {"value": "text"})])
+def test_a_binary_cloud_event_may_hold_json_in_a_json_string(value: str, payload: dict[str, Any]) -> None:
+    assert decode(record_of(value, headers=(("ce_type", b"t"),))).payload == payload
 
 
 def test_a_time_that_is_none_is_kept() -> None:

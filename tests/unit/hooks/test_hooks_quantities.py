@@ -8,7 +8,7 @@ from bridge_app.domain.hooks import LIFECYCLE, TOOL_EXECUTION, TOOL_REGISTRATION
 from bridge_app.errors import ValidationError
 
 ARRIVAL = Arrival("00000000-0000-4000-8000-000000000001", 0, "0" * 31 + "1", None, "own", None)
-EXECUTION = {"hook_type": "tool_executed", "execution_info": {"tool_name": "t", "execution_id": "e"}}
+EXECUTION: dict[str, Any] = {"hook_type": "tool_executed", "execution_info": {"tool_name": "t", "execution_id": "e"}}
 SERVICE = {"name": "s", "version": "1", "instance_id": "i"}
 STOP = {"hook_type": "service_stopped", "service_info": SERVICE}
 CHANGE = {"hook_type": "health_changed", "service_info": SERVICE}
@@ -51,3 +51,21 @@ def test_the_schema_of_a_tool_may_name_its_fields_as_it_likes() -> None:
     schema = {"type": "object", "properties": {"timeout_ms": {"type": "number"}}}
     tool = {"name": "t", "input_schema": schema, "output_schema": {"$defs": {"size_mb": {"type": "number"}}}}
     assert problems(TOOL_REGISTRATION, {"hook_type": "tool_discovered", "tool_info": tool}) == []
+
+
+@pytest.mark.parametrize("value", ["x" * 4096, ["x"] * 1000, 7, {"code": 3}, None])
+def test_fields_of_any_type_keep_what_is_within_the_limits(value: Any) -> None:
+    assert problems(TOOL_EXECUTION, EXECUTION | {"execution_result": {"error": value}}) == []
+
+
+@pytest.mark.parametrize("value", ["x" * 4097, ["x"] * 1001])
+def test_hooks_1_the_limits_of_texts_and_lists_hold_where_any_type_will_do(value: Any) -> None:
+    context = {**EXECUTION["execution_info"], "execution_context": {"priority": value}}
+    assert problems(TOOL_EXECUTION, EXECUTION | {"execution_result": {"error": value}}) == ["$.execution_result.error"]
+    assert problems(TOOL_EXECUTION, EXECUTION | {"execution_info": context}) == [
+        "$.execution_info.execution_context.priority"
+    ]
+    assert problems(LIFECYCLE, STOP | {"service_info": {**SERVICE, "endpoints": value, "process_id": value}}) == [
+        "$.service_info.endpoints",
+        "$.service_info.process_id",
+    ]

@@ -1,5 +1,6 @@
 """Both stages over plain values: hooks go in, what is published comes out, as it would travel through Kafka."""
 
+import sys
 from collections.abc import Sequence
 from itertools import count
 from typing import Any
@@ -7,6 +8,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 import orjson
+from hypothesis import strategies as st
 
 from bridge_app.domain.intelligence.detectors import DetectorConfig, Detectors, SeriesState
 from bridge_app.events.envelope import Derived, Event, Identity, Position, derive
@@ -17,6 +19,8 @@ ENVIRONMENT = "unit"
 IDENTITY = Identity("omninode-bridge", "1.0.0", "here-1", "node-1", ENVIRONMENT)
 START_US = 1_700_000_000_000_000
 SECOND = 1_000_000
+#: Quantities that a hook may have, too, and whose sum is none any more.
+EXTREMES = st.sampled_from([5e-324, 1e308, sys.float_info.max])
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[SeriesState] = msgspec.msgpack.Decoder(SeriesState)

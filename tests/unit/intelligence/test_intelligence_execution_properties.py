@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge_app.events.envelope import Event
-from tests.unit.intelligence.pipeline import Pipeline, execution, proxied, size
+from tests.unit.intelligence.pipeline import EXTREMES, Pipeline, execution, proxied, size
 
 patient = settings(deadline=None, max_examples=40)  # the machine may be busy
 
@@ -19,7 +19,7 @@ reports = st.lists(
         st.integers(0, 1),  # tool
         st.integers(0, 2),  # executor, requester and session
         st.sampled_from(["success", "success", "success", "failure", "cancelled"]),
-        st.none() | st.sampled_from([100, 110, 2500]) | st.floats(0, 1e9),
+        st.none() | st.sampled_from([100, 110, 2500]) | st.floats(0, 1e9) | EXTREMES,
         st.sampled_from([0.0, 0.5, 5.0, 61.0, 1801.0]) | st.floats(0, 400),  # seconds since the one before
     ),
     max_size=60,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.intelligence.pipeline import SECOND, Pipeline, lifecycle, size
+from tests.unit.intelligence.pipeline import EXTREMES, SECOND, Pipeline, lifecycle, size
 
 patient = settings(deadline=None, max_examples=50)  # the machine may be busy
 
@@ -17,7 +17,7 @@ reports = st.lists(
         st.sampled_from(["started", "started", "stopped", "health_changed"]),
         st.integers(0, 5),  # service
         st.integers(0, 1),  # instance
-        st.none() | st.sampled_from([1000, 1200, 1500, 9000]) | st.floats(0, 1e9),
+        st.none() | st.sampled_from([1000, 1200, 1500, 9000]) | st.floats(0, 1e9) | EXTREMES,
         st.sampled_from([0.0, 0.5, 8.0, 100.0, 310.0]) | st.floats(0, 400),  # seconds since the one before
     ),
     max_size=40,
