@@ -7,10 +7,12 @@ import faust
 from aiohttp import web
 
 from bridge_app.clock import Clock
+from bridge_app.domain.database_adapter.records import ADDITIONS
 from bridge_app.domain.hooks import hook_id
 from bridge_app.domain.hooks.reading import EVENT_TYPES, event_id_of, parse_query
 from bridge_app.effects.hook_history import HookHistory
 from bridge_app.errors import NotFound
+from bridge_app.events.envelope import VERSION
 from bridge_app.timestamps import format_us, parse_us
 from bridge_app.web.answers import Answers
 from bridge_app.web.api import hook_history as api
@@ -78,15 +80,20 @@ async def show_hook(hook_id: str, history: HookHistory) -> dict[str, Any]:
     if found is None:
         raise NotFound(f"There is no hook {hook_id}")
     row, derived = found
+    time = _time(row["timestamp"])
     event = {
         "event_id": str(row["event_id"]),
         "event_type": row["event_type"],
-        "event_timestamp": _time(row["timestamp"]),
+        "envelope_version": VERSION,
+        "event_version": VERSION,
+        "version": VERSION,
+        "event_timestamp": time,
+        "timestamp": time,
         "correlation_id": row["correlation_id"],
         "causation_id": None if row["causation_id"] is None else str(row["causation_id"]),
         "partition_key": row["event_key"],
         "payload": row["payload"],
-        "metadata": row["metadata"],
+        "metadata": {name: item for name, item in row["metadata"].items() if name not in ADDITIONS},
     }
     events = [{"event_id": str(one["event_id"]), **_kept(one, "event_type", "topic")} for one in derived]
     return {**_hook(row), "event": event, "derived_events": events}

@@ -29,7 +29,11 @@ async def test_hooks_15_a_hook_is_read_back_with_what_came_of_it(bridge: Bridge)
     hook = await bridge.eventually(stored, within=15)
     assert (hook["hook_id"], hook["hook_type"]) == (hook_id, "service_started")
     assert hook["event"]["payload"]["service_info"]["name"] == "read-back"
+    metadata = {"hook_id", "hook_type", "client_timestamp", "auth_id", "correlation_source"}
+    assert hook["event"]["metadata"].keys() == metadata
     assert hook["event"]["metadata"]["hook_id"] == hook_id
+    assert hook["event"]["timestamp"] == hook["event"]["event_timestamp"] == hook["received_at"]
+    assert {hook["event"][name] for name in ("envelope_version", "event_version", "version")} == {"1.0"}
     assert "intelligence.pattern.discovered" in {one["event_type"] for one in hook["derived_events"]}
     [listed] = await hooks(bridge, f"correlation_id={correlation_id}")
     assert listed == {name: hook[name] for name in listed}

@@ -20,6 +20,8 @@ from bridge_app.events.record import Record
 from bridge_app.timestamps import to_datetime
 
 UNTYPED = "unknown"
+#: What the row of an event has in its metadata beside those of the event.
+ADDITIONS = ("source", "event_class")
 
 _FAILURES = ("failed", "rejected", "error")
 _REQUEST_TOPICS = (".requests", ".commands", "registry-request-introspection.v1")

@@ -7,6 +7,7 @@ import msgspec
 from bridge_app.domain.hooks import LIFECYCLE, hook_id
 from bridge_app.domain.hooks.reading import PARAMETERS
 from bridge_app.errors import NotFound, ValidationError
+from bridge_app.events.envelope import VERSION
 from bridge_app.timestamps import format_us
 from bridge_app.web.api import examples
 from bridge_app.web.api.answers import Pagination, Timestamp
@@ -36,11 +37,15 @@ class HookList(msgspec.Struct):
 
 
 class StoredEvent(msgspec.Struct):
-    """The event of a hook, as it was stored."""
+    """The event of a hook: all of its envelope that Postgres keeps; source, trace and environment are on Kafka only."""
 
     event_id: Uuid
     event_type: str
+    envelope_version: str
+    event_version: str
+    version: str
     event_timestamp: Timestamp
+    timestamp: Timestamp
     correlation_id: str | None
     causation_id: Uuid | None
     partition_key: str | None
@@ -87,7 +92,11 @@ def _whole() -> dict[str, Any]:
     stored = {
         "event_id": event.event_id,
         "event_type": event.event_type,
+        "envelope_version": VERSION,
+        "event_version": VERSION,
+        "version": VERSION,
         "event_timestamp": format_us(event.time_us),
+        "timestamp": format_us(event.time_us),
         "correlation_id": event.correlation_id,
         "causation_id": None,
         "partition_key": event.partition_key,
