@@ -20,7 +20,7 @@ SERVICE_NAME = "omninode-bridge"
 PROBE_SECONDS = 2.0
 PROBE_SECONDS_DOWN = 0.5
 PROBE_LIMIT_SECONDS = 1.0
-#: With Kafka unreachable for so long the start is over: the worker is degraded and takes what it can.
+#: With Kafka away or refusing for so long the start is over: the worker is degraded and takes what it can.
 KAFKA_PATIENCE_SECONDS = 10.0
 
 HEALTHY, UNHEALTHY, DISABLED = "healthy", "unhealthy", "disabled"
@@ -195,7 +195,7 @@ class Health(Service):
             log.info("dependency_changed", dependency=name, status=check.status, reason=reason)
         dependency.check = check
         self._settle(name, away)
-        if away is None:
+        if reason is None:
             dependency.down_since = None
         elif dependency.down_since is None:
             dependency.down_since = now

@@ -29,6 +29,7 @@ from bridge_app.effects.teller import STOP_SECONDS, Teller
 from bridge_app.errors import DependencyRefusal
 from bridge_app.events.envelope import Event
 from bridge_app.health import HEALTHY, Facts, Health, OutboxState
+from bridge_app.kafka_clients import refusal
 from bridge_app.runtime.app import BridgeApp
 from bridge_app.runtime.watchdog import Watched
 from tables.intelligence import BaselineLog, PatternLog
@@ -103,6 +104,7 @@ class Parts:
         app.inner_services += [
             self.patterns, self.baselines, self.answers, self.adapter, self.retention, self.lag,
         ]  # fmt: skip
+        app.awaited.append(self.watch.until_first_read)
         app.watched.append(Watched(app.settings.adapter_group, self.adapter.moving))
 
     async def publish_extra(self, events: Sequence[tuple[str, Event]]) -> bool:
@@ -113,9 +115,9 @@ class Parts:
         app, outbox, consul = self.app, self.outbox, self.consul
         probes = {
             "database": self._probe_database,
-            "kafka": self.publisher.probe,
+            "kafka": self._probe_kafka,
             "outbox": self.publisher.probe_outbox,
-            "consul": consul.probe,
+            "consul": self._probe_consul,
         }
         disabled = [] if consul.enabled else ["consul"]
         return Health(
@@ -148,6 +150,34 @@ class Parts:
         await self.postgres.probe()
         if self.adapter.waits_for is not None:
             raise DependencyRefusal(self.adapter.waits_for)
+
+    async def _probe_kafka(self) -> None:
+        """Ask a broker for its metadata, and whether the topics are as they must be.
+
+        Raises:
+            ConnectionError: none answers; `app.kafka_refusal` says so when one refuses the credentials.
+            DependencyRefusal: one answers, and lets the topics not be created.
+        """
+        app = self.app
+        try:
+            await self.publisher.probe()
+        except ConnectionError:
+            app.kafka_refusal = await refusal(app.settings)
+            raise
+        app.kafka_refusal = None
+        if app.topics_refusal is not None:
+            raise DependencyRefusal(app.topics_refusal)
+
+    async def _probe_consul(self) -> None:
+        """Ask Consul for its leader, and whether it lets this worker be registered and read the configuration.
+
+        Raises:
+            ServiceUnavailable: it does not answer, or has no leader.
+            DependencyRefusal: it answers, and refuses one of the two.
+        """
+        await self.consul.probe()
+        if self.watch.refusal is not None:
+            raise DependencyRefusal(f"Consul lets the configuration not be read: {self.watch.refusal}")
 
     def _groups(self) -> list[Group]:
         """Return the consumer groups of this worker, and what they read."""

@@ -7,6 +7,7 @@ import structlog
 from bridge_app.clock import Clock
 from bridge_app.domain.alarms import Alarm, AlarmSink
 from bridge_app.domain.breaker import BreakerChange, BreakerState, CircuitBreaker, Verdict
+from bridge_app.effects.consul_client import is_busy
 from bridge_app.errors import BridgeError, ServiceUnavailable
 from bridge_app.metrics import Metrics
 from bridge_app.settings.breakers import BreakerLimits
@@ -84,8 +85,8 @@ def verdict_of(error: Exception) -> Verdict:
     """Judge what a guarded call raised.
 
     The parts that call a dependency translate its being away to `ServiceUnavailable`. Other errors of ours say nothing
-    about it, other errors of its client are answers.
+    about it, nor does Consul's word that it is asked too often; other errors of its client are answers.
     """
     if isinstance(error, ServiceUnavailable | OSError):
         return Verdict.FAILURE
-    return Verdict.NEITHER if isinstance(error, BridgeError) else Verdict.SUCCESS
+    return Verdict.NEITHER if isinstance(error, BridgeError) or is_busy(error) else Verdict.SUCCESS

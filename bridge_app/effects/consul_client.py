@@ -36,6 +36,11 @@ class _HTTPClient(consul.aio.HTTPClient):  # type: ignore[misc]  # as above
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS))
 
 
+def is_busy(error: Exception) -> bool:
+    """Tell whether Consul has answered that it is asked too often, which says nothing about its health."""
+    return isinstance(error, ClientError) and str(error).startswith("429")
+
+
 def away(error: Exception) -> ServiceUnavailable:
     """Return the error of ours for one of CLIENT_ERRORS that is none of REFUSALS."""
     return ServiceUnavailable(f"Consul is away: {str(error) or type(error).__name__}")

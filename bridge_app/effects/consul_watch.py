@@ -21,7 +21,7 @@ from bridge_app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-#: How long the worker waits for Consul when it starts.
+#: How long the agents wait for Consul when the worker starts.
 FIRST_SECONDS = 2.0
 #: From one query of a tree to its next.
 GAP_SECONDS = 0.2
@@ -65,6 +65,7 @@ class ConsulWatch(Service):
         super().__init__()
         self.enabled = settings.consul_enabled
         self.last_error: str | None = None
+        self._refusal: str | None = None
         self._wait_seconds = settings.consul_watch_wait_seconds
         self._kv = kv
         self._breaker = breaker
@@ -73,6 +74,7 @@ class ConsulWatch(Service):
         self._jitter = jitter
         self._watched = {name: _Watched(configuration.tree(name).prefix) for name in (ENVIRONMENT, SHARED)}
         self._watching: asyncio.Future[None] | None = None
+        self._is_first_over = asyncio.Event()
         #: Set when Consul has answered for a tree again.
         self._is_back = asyncio.Event()
 
@@ -80,6 +82,11 @@ class ConsulWatch(Service):
     def is_connected(self) -> bool:
         """Whether Consul answered what it was asked last."""
         return all(watched.is_connected for watched in self._watched.values())
+
+    @property
+    def refusal(self) -> str | None:
+        """What Consul said when it last refused to be read; None since it has let somebody read."""
+        return None if self.is_connected else self._refusal
 
     @property
     def last_index(self) -> int | None:
@@ -90,13 +97,13 @@ class ConsulWatch(Service):
         if not self.enabled:
             return
         self._kv.open()
-        try:
-            async with asyncio.timeout(FIRST_SECONDS):
-                await self.begin()
-        except LOST as error:
-            self._lost(error, *self._watched.values())
         self._watching = self.add_future(self._keep_watching())
         await asyncio.sleep(0)  # it begins; cancelled before that it would never be awaited
+
+    async def until_first_read(self) -> None:
+        """Return when Consul was read, or could not be within 2 s of the start: what is known then is in force."""
+        if self.enabled:
+            await self._is_first_over.wait()
 
     async def on_stop(self) -> None:
         if self._watching is not None:
@@ -113,6 +120,8 @@ class ConsulWatch(Service):
         if self._configuration.is_read:
             return
         environment, shared = [await self._read(watched) for watched in self._watched.values()]
+        if self._configuration.is_read:
+            return  # by somebody else, meanwhile
         self._configuration.begin(environment.entries, shared.entries)
         for watched, reading in zip(self._watched.values(), (environment, shared), strict=True):
             watched.index = max(watched.index, reading.as_of)
@@ -126,7 +135,17 @@ class ConsulWatch(Service):
         watched.version += 1
         self._configuration.take(ENVIRONMENT, after)
 
+    async def _read_first(self) -> None:
+        try:
+            async with asyncio.timeout(FIRST_SECONDS):
+                await self.begin()
+        except LOST as error:
+            self._lost(error, *self._watched.values())
+        finally:
+            self._is_first_over.set()
+
     async def _keep_watching(self) -> None:
+        await self._read_first()
         backoff = Backoff(*RETRY)
         while not self._configuration.is_read:
             try:
@@ -188,6 +207,7 @@ class ConsulWatch(Service):
 
     def _lost(self, error: Exception, *lost: _Watched) -> None:
         self.last_error = str(error) or type(error).__name__
+        self._refusal = self.last_error if isinstance(error, REFUSALS) else None
         for watched in lost:
             if watched.is_connected or not self._configuration.is_read:
                 log.warning("consul_not_watched", path=watched.prefix, error=self.last_error)

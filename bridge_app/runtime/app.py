@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -73,7 +73,11 @@ class BridgeApp(faust.App):
         self.clock = clock or SystemClock()
         #: What the brokers say of our credentials while they refuse them.
         self.kafka_refusal: str | None = None
+        #: Why the brokers do not let the topics be as they must, while the start waits for that.
+        self.topics_refusal: str | None = None
         self.edge_services: list[ServiceT] = []
+        #: What the agents wait for besides the broker; each returns in bounded time.
+        self.awaited: list[Callable[[], Awaitable[None]]] = []
         self.inner_services: list[ServiceT] = []
         self.step_agents: list[Any] = []
         self.lanes: list[Lanes] = []

@@ -5,6 +5,7 @@ on their own) and the web server, then waits at the gate for the broker, and onl
 consumer, agents and tables. SIGTERM ends the waiting.
 """
 
+import asyncio
 from collections.abc import Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,9 @@ log = structlog.get_logger(__name__)
 
 
 class BrokerGate(Service):
-    """Start when the broker answers and the topics exist; until then what comes behind in the boot order waits."""
+    """Start when the broker answers and the topics exist, and what else the agents wait for has come; until then what
+    comes behind in the boot order waits.
+    """
 
     def __init__(self, app: "BridgeApp", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -44,9 +47,12 @@ class BrokerGate(Service):
             except (KafkaError, OSError) as error:
                 self.app.kafka_refusal = await refusal(self.app.settings)
                 reason = self.app.kafka_refusal or str(error)
+                # That no broker answers is found by the probe; what one says against the topics is seen only here.
+                self.app.topics_refusal = reason if isinstance(error, KafkaError) and not error.retriable else None
                 log.warning("waiting_for_kafka", error=reason)
             else:
-                self.app.kafka_refusal = None
+                self.app.kafka_refusal = self.app.topics_refusal = None
+                await asyncio.gather(*(awaited() for awaited in self.app.awaited))
                 return
             await self.sleep(backoff.next())
 

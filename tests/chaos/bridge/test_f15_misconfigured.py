@@ -76,6 +76,20 @@ async def test_resilience_16_f15_missing_topics_are_made_also_one_of_another_pro
     )
 
 
+async def test_resilience_16_f15_topics_that_cannot_be_made_are_named_and_hooks_wait_for_them(
+    deployment: Deployment,
+) -> None:
+    worker = deployment.worker("a").start(KAFKA_REPLICATION_FACTOR="3")
+    health = await deployment.until_status(worker, "degraded")
+    accepted = await deployment.post(worker, HOOK)
+    assert await worker.terminate() == 0
+    worker.start()
+    await deployment.until_rows("event_type = 'service.lifecycle.started'", 1)
+
+    assert "InvalidReplicationFactor" in health["checks"]["kafka"]["reason"]
+    assert accepted["event_published"] is False
+
+
 async def test_resilience_16_f15_a_wrong_password_is_named_and_hooks_wait_until_it_is_right(
     deployment: Deployment,
 ) -> None:

@@ -27,6 +27,7 @@ from bridge_app.metrics import Metrics
 from bridge_app.settings import Settings
 from deploy.local.consul import Consul
 from tests.lab.consul_store import ConsulStore
+from tests.lab.denying_consul import denying
 from tests.lab.guards import new_breaker
 from tests.lab.services import OwnServer
 from tests.lab.waiting import eventually
@@ -94,6 +95,7 @@ class Part:
 async def running(settings: Settings) -> AsyncIterator[Part]:
     part = Part(settings)
     await part.watch.start()
+    await part.watch.until_first_read()
     try:
         yield part
     finally:
@@ -196,6 +198,37 @@ async def test_a_worker_starts_without_consul_and_says_so(make_settings: Callabl
             assert part.watch.last_error
             with pytest.raises(ServiceUnavailable):
                 await part.write({"hook-receiver.workers": 2})
+
+
+async def test_a_start_does_not_wait_for_a_consul_that_does_not_answer(make_settings: Callable[..., Settings]) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = silent.getsockname()
+        part = Part(make_settings(CONSUL_HOST=address[0], CONSUL_PORT=address[1], HOOK_WORKERS=7))
+        await part.watch.start()
+        read = asyncio.create_task(part.watch.until_first_read())
+        await asyncio.sleep(0)
+        assert not read.done()  # what waits for it are the agents
+        await asyncio.wait_for(read, 10)
+        assert (part.workers, part.watch.is_connected) == (7, False)
+        await part.watch.stop()
+
+
+async def test_a_consul_that_lets_nobody_read_says_so_until_it_does(
+    own_consul: OwnServer[Consul], make_settings: Callable[..., Settings]
+) -> None:
+    # A read without a token is answered with what it may see, which is nothing.
+    unknown = "5f2c1c5e-0000-4000-8000-000000000000"
+    part = Part(make_settings(**own_consul.environ, ENVIRONMENT="denied", CONSUL_TOKEN=unknown))
+    async with denying(own_consul):
+        await part.watch.start()
+        await part.watch.until_first_read()
+        assert "ACL not found" in (part.watch.refusal or "")
+    await own_consul.start()
+    await eventually(lambda: part.watch.is_connected, "the watch", seconds=30)
+    assert part.watch.refusal is None
+    await part.watch.stop()
 
 
 async def test_without_consul_nothing_is_asked_or_written(

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from consul.exceptions import ClientError
 
 from bridge_app.domain.breaker import Verdict
 from bridge_app.effects.breakers import Breakers, verdict_of
@@ -76,6 +77,8 @@ def test_the_breakers_of_workflow_peers_are_counted_but_raise_no_alarm(bench: Be
         (ServiceUnavailable("away"), Verdict.FAILURE),
         (ConnectionResetError(), Verdict.FAILURE),
         (NotFound("no such row"), Verdict.NEITHER),
+        (ClientError("429 too many requests"), Verdict.NEITHER),
+        (ClientError("409 conflict"), Verdict.SUCCESS),
         (KeyError("an answer of the client library"), Verdict.SUCCESS),
     ],
 )

@@ -127,6 +127,18 @@ async def test_conventions_01_the_start_ends_with_the_recovery_or_after_ten_seco
     assert health.report()["status"] == "degraded", "the agents have not recovered, and a start happens once"
 
 
+async def test_the_start_ends_after_ten_seconds_in_which_kafka_refuses_too() -> None:
+    clock = ManualClock()
+    kafka = Dependency()
+    kafka.error = DependencyRefusal("the replication factor is too large")
+    health = make_health(clock, kafka)
+    await health.probe("kafka")
+
+    clock.seconds += 10
+    assert health.report()["status"] == "degraded"
+    assert health.checks["kafka"].reason == "the replication factor is too large"
+
+
 async def test_ten_seconds_without_recovery_are_still_the_start_while_kafka_answers() -> None:
     clock = ManualClock()
     health = make_health(clock, Dependency())
