@@ -35,6 +35,7 @@ from bridge_app.errors import Conflict, MigrationError, PoisonRecord, ServiceUna
 from bridge_app.events.envelope import Identity
 from bridge_app.events.record import Record
 from bridge_app.metrics import Metrics
+from bridge_app.patience import within
 from bridge_app.runtime.losses import Lost
 from bridge_app.runtime.slices import Slices
 from bridge_app.settings import Settings
@@ -75,6 +76,7 @@ class DatabaseAdapter(Service):
         alarms: AlarmSink | None = None,
         slices: Slices | None = None,
         live: LiveSettings | None = None,
+        answers: Callable[[], bool] = lambda: True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -98,6 +100,7 @@ class DatabaseAdapter(Service):
         subscription = Subscription(settings.topic, settings.kafka_dlq_suffix, settings.adapter_extra_topics)
         self._takes_extra = subscription.takes_extra
         live = live or LiveSettings(settings)
+        self._answers = answers
         self._sorter = Sorter(subscription, settings.kafka_dlq_suffix, live.max_share)
         self._source = RecordSource(
             settings,
@@ -107,6 +110,7 @@ class DatabaseAdapter(Service):
             assigned=self._assigned,
             lost=self._records_lost,
             slices=slices,
+            answers=answers,
             beacon=self.beacon,
         )
         self._sender = DeadLetterSender(settings, self._source.partitions_of, self._tally.retried)
@@ -328,13 +332,17 @@ class DatabaseAdapter(Service):
         self._pace.stored(now, inserted.get(EVENT_LOGS.name, 0))
         return inserted
 
+    def _may_commit(self) -> bool:
+        """Tell whether to wait for a batch: if the worker stops without Kafka it comes again, even when stored."""
+        return not self.should_stop or self._answers()
+
     async def _finish(self) -> None:
         writing = self._writing
         if writing is None or writing.done():
             self._in_hand.clear()
             return
         if not self._writer.is_waiting:
-            await asyncio.wait({writing}, timeout=FINISH_SECONDS)
+            await within(asyncio.wait({writing}), FINISH_SECONDS, self._may_commit)
         if not writing.done():
             log.info("adapter_batch_abandoned")
             writing.cancel()

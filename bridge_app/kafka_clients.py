@@ -1,5 +1,7 @@
 """How every Kafka client of the bridge connects and logs in: one place reads the settings of brokers and security."""
 
+import asyncio
+import contextlib
 import ssl
 from typing import Any, TypeVar
 
@@ -52,6 +54,18 @@ async def started(client: C) -> C:
         await client.stop()
         raise
     return client
+
+
+async def cut(producer: AIOKafkaProducer) -> None:
+    """Disconnect a producer without sending what it still holds."""
+    producer._closed = True
+    sender = producer._sender.sender_task
+    sender.cancel()
+    await producer.client.close()
+    await asyncio.wait({sender}, timeout=1.0)
+    sender.cancel()  # it waits for a client that is gone
+    with contextlib.suppress(asyncio.CancelledError, KafkaError):
+        await sender
 
 
 def faust_credentials(settings: Settings) -> CredentialsT | None:

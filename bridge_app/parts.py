@@ -77,12 +77,11 @@ class Parts:
             alarms=self.alarms,
             slices=app.slices,
             live=app.live,
+            answers=self._kafka_answers,
         )
         self.adapter.lost = app.report_lost
         self.reads = GuardedReads(self.postgres, self.breakers["postgres"], app.metrics, clock)
-        self.replays = ReplaySender(
-            settings, self.breakers["kafka"], lambda: self.health.checks["kafka"].status == HEALTHY
-        )
+        self.replays = ReplaySender(settings, self.breakers["kafka"], self._kafka_answers)
         self.retention = Retention(settings, self.postgres, clock)
         self.lag = LagMeter(settings, self._groups, app.metrics, clock.monotonic)
         self.answers = AnswerLog(settings, clock)
@@ -96,6 +95,7 @@ class Parts:
         app = self.app
         app.raise_alarm = self.alarms.report
         app.clear_alarm = self.alarms.over
+        app.kafka_answers = self._kafka_answers
         # The outbox, which the publisher opens, comes first: without it the worker must not take anything.
         app.edge_services += [
             self.publisher, self.alarms, self.teller, self.watch, self.postgres, self.consul, self.health,
@@ -110,6 +110,9 @@ class Parts:
     async def publish_extra(self, events: Sequence[tuple[str, Event]]) -> bool:
         """Publish what must find room in the outbox beyond its limits: alarms, and records of accepted effects."""
         return await self.publisher.publish(events, is_extra=True)
+
+    def _kafka_answers(self) -> bool:
+        return self.health.checks["kafka"].status == HEALTHY
 
     def _health(self) -> Health:
         app, outbox, consul = self.app, self.outbox, self.consul

@@ -84,8 +84,8 @@ class DeadLetterSender:
             log.warning("dead_letter_topics_not_created", error=repr(error))
 
     async def close(self) -> None:
-        """Stop the producer."""
-        await self._producer.stop()
+        """Disconnect: a letter that nobody waits for any more is written again when its record comes again."""
+        await self._producer.give_up()
 
     async def _send(self, letters: Sequence[Letter]) -> tuple[Sequence[Letter], KafkaError | None]:
         """Return the letters that are still to be sent, and why; raises as `send`."""

@@ -7,9 +7,8 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from bridge_app.effects.spare_producer import cut
 from bridge_app.events.envelope import Outgoing
-from bridge_app.kafka_clients import client_options, started
+from bridge_app.kafka_clients import client_options, cut, started
 from bridge_app.runtime.producer import partition_of
 from bridge_app.settings import Settings
 

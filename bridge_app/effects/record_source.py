@@ -22,6 +22,7 @@ from bridge_app.domain.database_adapter.sorting import Reading
 from bridge_app.effects.intake import Intake
 from bridge_app.events.record import Record
 from bridge_app.kafka_clients import client_options, started
+from bridge_app.patience import within
 from bridge_app.runtime.losses import Lost, lost_before
 from bridge_app.runtime.pacing import pace
 from bridge_app.runtime.slices import Slices
@@ -45,6 +46,8 @@ SESSION_MS = 15_000
 REBALANCE_MS = 30_000
 #: A member learns of a rebalance by its heartbeat.
 HEARTBEAT_MS = 1_000
+#: A group in the middle of a rebalance takes its time to let a member go.
+LEAVE_SECONDS = 10.0
 #: How long a hand-over may be held up by asking what was committed.
 ASK_MS = 5_000
 
@@ -55,7 +58,7 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
     `read` is called for each record as it is fetched. `finish` is awaited before partitions are given away: it must
     end what is being written, in bounded time. It may still commit. `lost` is called with what the topics dropped
     before it was read, `assigned` whenever partitions have come. Records are read in turn with the other users of
-    `slices`.
+    `slices`. The group is left in a moment when Kafka, as `answers` says, is away.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
         lost: Callable[[Lost], None],
         assigned: Callable[[], None] = lambda: None,
         slices: Slices | None = None,
+        answers: Callable[[], bool] = lambda: True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -78,6 +82,7 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
         self._lost = lost
         self._on_assigned = assigned
         self._slices = slices or Slices()
+        self._answers = answers
         self._next: dict[TP, int] = {}
         self._consumer: AIOKafkaConsumer | None = None
         self._stopped_topics: set[str] = set()
@@ -174,8 +179,9 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
         consumer, self._consumer = self._consumer, None
         self.has_assignment = False
         self._intake.drop()
-        if consumer is not None:
-            await consumer.stop()
+        if consumer is not None and not await within(consumer.stop(), LEAVE_SECONDS, self._answers):
+            log.warning("adapter_left_unheard")
+            await consumer._client.close()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Called by aiokafka, which returns no records until the new assignment is there."""

@@ -1,13 +1,10 @@
 """A producer for what is seldom sent: it is there from the first record on, and made anew when it is in doubt."""
 
-import asyncio
-import contextlib
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
-from bridge_app.kafka_clients import client_options, started
+from bridge_app.kafka_clients import client_options, cut, started
 from bridge_app.settings import Settings
 
 
@@ -36,21 +33,3 @@ class SpareProducer:
         producer, self._producer = self._producer, None
         if producer is not None:
             await cut(producer)
-
-    async def stop(self) -> None:
-        """Send what is still held, and disconnect."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await producer.stop()
-
-
-async def cut(producer: AIOKafkaProducer) -> None:
-    """Disconnect a producer without sending what it still holds."""
-    producer._closed = True
-    sender = producer._sender.sender_task
-    sender.cancel()
-    await producer.client.close()
-    await asyncio.wait({sender}, timeout=1.0)
-    sender.cancel()  # it waits for a client that is gone
-    with contextlib.suppress(asyncio.CancelledError, KafkaError):
-        await sender

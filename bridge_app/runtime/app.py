@@ -20,6 +20,7 @@ from bridge_app.errors import Fenced, StartError
 from bridge_app.events.envelope import Identity
 from bridge_app.kafka_clients import client_options, faust_credentials
 from bridge_app.metrics import Metrics
+from bridge_app.patience import within
 from bridge_app.runtime import collector
 from bridge_app.runtime.alarms import Alarm, Clear, Raise, forget, log_only
 from bridge_app.runtime.boot import BridgeBoot
@@ -45,6 +46,8 @@ log = structlog.get_logger(__name__)
 
 PULSE_SECONDS = 0.2
 HEARTBEAT_SECONDS = 1.0
+#: How long the end waits for sends that no step waits for, such as ticks.
+FLUSH_SECONDS = 5.0
 
 
 class BridgeApp(faust.App):
@@ -97,6 +100,8 @@ class BridgeApp(faust.App):
         self.raise_alarm: Raise = log_only
         #: Publishes that one is over.
         self.clear_alarm: Clear = forget
+        #: Whether Kafka answers, as far as is known. What needs it is not waited for at the end when it does not.
+        self.kafka_answers: Callable[[], bool] = lambda: True
         self.stopping = False
         self._loop_limits = loop_limits
         #: Makes the web server; None makes Faust's.
@@ -235,6 +240,11 @@ class BridgeApp(faust.App):
         self.stopping = True
         self._hard_exit_later()
         await super().on_stop()
+
+    async def _producer_flush(self, logger: Any) -> None:
+        """Wait, within bounds, for what is still to be sent: nothing of it is acknowledged by anybody."""
+        if not await within(super()._producer_flush(logger), FLUSH_SECONDS, self.kafka_answers):
+            log.warning("sends_given_up")
 
     def _hard_exit_later(self) -> None:
         """End a worker that is still there `shutdown_grace_seconds` after a crash or a signal to stop."""

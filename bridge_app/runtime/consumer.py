@@ -10,6 +10,7 @@ Overridden because of how Faust's consumer behaves: `ack`, `getmany`, `on_partit
 """
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -19,6 +20,7 @@ from faust.types import TP
 
 from bridge_app.errors import Fenced
 from bridge_app.events.record import Record
+from bridge_app.patience import within
 from bridge_app.runtime.batches import BatchMessage, new_batch
 from bridge_app.runtime.books import Books
 from bridge_app.runtime.losses import lost_before
@@ -37,6 +39,8 @@ COMMIT_SECONDS = 10.0
 #: In a crash the consumer may have left the group already; nobody would answer, and the records come again anyway.
 CRASH_COMMIT_SECONDS = 1.0
 PARK_SECONDS = 5.0
+#: A group in the middle of a rebalance takes its time to let a member go.
+LEAVE_SECONDS = 10.0
 #: The longest wait for records while a lane holds partitions back.
 HELD_FETCH_SECONDS = 0.02
 #: The member id of a client that the group has forgotten.
@@ -71,6 +75,13 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             return confirmed
 
         coordinator._do_heartbeat = heard
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group, within bounds: a broker that is away need not know."""
+        app = cast("BridgeApp", self.app)
+        if not await within(super().on_thread_stop(), LEAVE_SECONDS, app.kafka_answers):
+            self.log.warning("left without a word to the group: Kafka does not answer")
+            await self._ensure_consumer()._client.close()
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -244,13 +255,19 @@ class BatchConsumer(driver.Consumer):
         self._halt()
         settled = await self._settle()
         self._unacked_messages.clear()
-        try:
-            await asyncio.wait_for(self.commit(), CRASH_COMMIT_SECONDS if self.app.crashed else COMMIT_SECONDS)
-        except TimeoutError:
+        limit = CRASH_COMMIT_SECONDS if self.app.crashed else COMMIT_SECONDS
+        if not await within(self.commit(), limit, self._answers):
             self.log.warning("a commit timed out: what it covers is read again")
-        if not settled:
+        if not settled and self.app.kafka_answers():
             self.log.error("a step hangs: the worker ends when its time to stop is over")
-            await self._settled()
+            settled = await within(self._settled(), math.inf, self._answers)
+        if not settled:
+            self.log.warning("steps that wait for Kafka are given up: what they read comes again")
+            await asyncio.gather(*(lanes.give_up() for lanes in self.app.lanes))
+
+    def _answers(self) -> bool:
+        """Tell whether to wait for Kafka: only a worker that ends does not, when it is away."""
+        return not self.app.stopping or self.app.kafka_answers()
 
     def _halt(self) -> None:
         self.stop_flow()
@@ -265,9 +282,7 @@ class BatchConsumer(driver.Consumer):
         stopping = self.app.stopping
         grace = self.app.settings.shutdown_grace_seconds
         limit = min(SETTLE_SECONDS, grace / 3) if stopping else SETTLE_SECONDS
-        try:
-            await asyncio.wait_for(self._settled(), limit)
-        except TimeoutError:
+        if not await within(self._settled(), limit, self._answers):
             if stopping:
                 return False
             await self.app.crash(Fenced(f"a step took longer than {SETTLE_SECONDS} s while partitions were taken away"))

@@ -81,6 +81,14 @@ class Lanes:
         while self._tasks:
             await asyncio.wait(self._tasks.values())
 
+    async def give_up(self) -> None:
+        """End the steps in progress as a kill would: they are not acknowledged, and their records come again."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
     def _add(self, event: BatchEvent) -> None:
         message = event.message
         if message.generation_id != self._generation or message.topic in self._app.guard.stopped:

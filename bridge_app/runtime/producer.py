@@ -18,6 +18,8 @@ from aiokafka.partitioner import murmur2
 from faust.transport.drivers import aiokafka as driver
 
 from bridge_app.backoff import SEND, Backoff
+from bridge_app.kafka_clients import cut
+from bridge_app.patience import within
 
 if TYPE_CHECKING:
     from bridge_app.runtime.app import BridgeApp
@@ -28,6 +30,7 @@ T = TypeVar("T")
 
 #: A send that takes so long is reason to look whether the topic is still there.
 LOOK_SECONDS = 2.0
+STOP_SECONDS = 5.0
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -71,6 +74,13 @@ class BatchProducer(driver.Producer):
 
         sender._send_produce_req = send_as_member
         return client
+
+    async def on_stop(self) -> None:
+        """Disconnect, within bounds: what was not acknowledged by now comes again."""
+        client = self._producer
+        if not await within(super().on_stop(), STOP_SECONDS, cast("BridgeApp", self.app).kafka_answers):
+            log.warning("producer_stopped_unflushed")
+            await cut(client)
 
     async def produce(
         self,

@@ -62,7 +62,8 @@ class Ticker(Service):
         own = [tp.partition for tp in self.app.consumer.assignment() if tp.topic == self.topic]
         producing = [self.app.batch_producer.produce(self.topic, p, [record], allowed=self._allowed) for p in own]
         try:
-            await asyncio.wait_for(asyncio.gather(*producing), SEND_SECONDS)
+            async with asyncio.timeout(SEND_SECONDS):
+                await asyncio.gather(*producing)
         except (KafkaError, TimeoutError) as error:
             log.warning("ticks_not_sent", topic=self.topic, error=repr(error))
 

@@ -37,6 +37,7 @@ class _Entry(NamedTuple):
     records: Sequence[Outgoing]
     size: int
     durable: "asyncio.Future[None]"
+    is_extra: bool
 
 
 class Outbox:
@@ -145,12 +146,12 @@ class Outbox:
             ServiceUnavailable: full, or not writable; nothing was taken.
         """
         size = sum(len(record.value) for record in records)
+        events, waiting = self._counted
+        self._condition.admit(events + len(records), waiting + size, is_extra=is_extra)
         if is_extra:
             self._extra += len(records)
             self._extra_bytes += size
-        events, waiting = self._counted
-        self._condition.admit(events + len(records), waiting + size, is_extra=is_extra)
-        entry = _Entry(records, size, asyncio.get_running_loop().create_future())
+        entry = _Entry(records, size, asyncio.get_running_loop().create_future(), is_extra)
         self._queue.append(entry)
         self._writing += len(records)
         self._writing_bytes += size
@@ -189,6 +190,10 @@ class Outbox:
             self._waiting.set()
         self._writing -= sum(len(entry.records) for entry in group)
         self._writing_bytes -= sum(entry.size for entry in group)
+        if failed:
+            extra = [entry for entry in group if entry.is_extra]
+            self._extra -= sum(len(entry.records) for entry in extra)
+            self._extra_bytes -= sum(entry.size for entry in extra)
         for entry in group:
             if entry.durable.done():  # who waited for it was cancelled
                 continue

@@ -162,6 +162,23 @@ async def test_after_an_error_a_new_segment_is_tried_every_5_s(tmp_path: Path) -
         assert await waiting(outbox) == [1, 2]
 
 
+async def test_alarms_that_a_failing_disk_did_not_take_make_no_room_beyond_the_limit(tmp_path: Path) -> None:
+    disk, clock = FailingDisk(), ManualClock()
+    async with opened(tmp_path, disk=disk, clock=clock, limits=Limits(3, 1_000_000)) as outbox:
+        await outbox.append([record(0)])
+        disk.failing = {"write", "create"}
+        with pytest.raises(ServiceUnavailable):
+            await outbox.append([record(8)], is_extra=True)  # the disk refuses it
+        with pytest.raises(ServiceUnavailable):
+            await outbox.append([record(9)], is_extra=True)  # nobody asks the disk again so soon
+        disk.failing = set()
+        clock.seconds += RETRY_SECONDS
+        await outbox.append([record(1)])
+        await outbox.append([record(2)])
+        with pytest.raises(ServiceUnavailable):
+            await outbox.append([record(3)])
+
+
 async def test_resilience_06_what_is_found_damaged_is_told_with_the_count(tmp_path: Path) -> None:
     told = Told()
     async with opened(tmp_path) as outbox:
