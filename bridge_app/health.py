@@ -1,7 +1,7 @@
 """What a worker says about itself: background probes, and the judgement over them (conventions §6)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -93,7 +93,8 @@ class Health(Service):
 
     `probes` has one entry per dependency; a probe returns or raises, and is cut at 1 s. Those of `disabled` are listed
     and count as well. A dependency's breaker in `breakers` hears of every outcome; one that answers but refuses
-    (`DependencyRefusal`) is unhealthy, and a success for its breaker.
+    (`DependencyRefusal`) is unhealthy, and a success for its breaker. Those of `insistent` are healthy again only when
+    so many probes in a row have succeeded that their breaker is closed.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Health(Service):
         clock: Clock,
         disabled: Sequence[str] = (),
         breakers: Mapping[str, CircuitBreaker] | None = None,
+        insistent: Collection[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -115,6 +117,7 @@ class Health(Service):
         unknown = Check(UNHEALTHY, reason="not checked yet")
         self._dependencies = {name: _Dependency(probe, unknown, self._born) for name, probe in probes.items()}
         self._breakers = breakers or {}
+        self._insistent = insistent
         self._disabled = {name: Check(DISABLED) for name in disabled}
         self._recovered = False
         self._caught_up = False
@@ -176,7 +179,22 @@ class Health(Service):
 
     async def probe(self, name: str) -> None:
         """Probe one dependency now and keep the outcome."""
-        dependency = self._dependencies[name]
+        dependency, breaker = self._dependencies[name], self._breakers.get(name)
+        check, away = await self._ask(dependency)
+        self._settle(breaker, away)
+        while away is None and breaker is not None and name in self._insistent and breaker.heeds_probes:
+            check, away = await self._ask(dependency)
+            self._settle(breaker, away)
+        if check.status != dependency.check.status:
+            log.info("dependency_changed", dependency=name, status=check.status, reason=check.reason)
+        dependency.check = check
+        if check.reason is None:
+            dependency.down_since = None
+        elif dependency.down_since is None:
+            dependency.down_since = self._clock.monotonic()
+
+    async def _ask(self, dependency: _Dependency) -> tuple[Check, str | None]:
+        """Probe once; return the outcome, and why the dependency is away if it is."""
         started = self._clock.monotonic()
         away = refused = None
         try:
@@ -188,20 +206,10 @@ class Health(Service):
             refused = str(refusal)
         except Exception as error:  # any failure of a client means that its dependency is away, and that is the answer
             away = f"{type(error).__name__}: {error}"
-        now = self._clock.monotonic()
-        reason = away or refused
-        check = Check(UNHEALTHY if reason else HEALTHY, round((now - started) * 1000, 3), reason)
-        if check.status != dependency.check.status:
-            log.info("dependency_changed", dependency=name, status=check.status, reason=reason)
-        dependency.check = check
-        self._settle(name, away)
-        if reason is None:
-            dependency.down_since = None
-        elif dependency.down_since is None:
-            dependency.down_since = now
+        reason, seconds = away or refused, self._clock.monotonic() - started
+        return Check(UNHEALTHY if reason else HEALTHY, round(seconds * 1000, 3), reason), away
 
-    def _settle(self, name: str, away: str | None) -> None:
-        breaker = self._breakers.get(name)
+    def _settle(self, breaker: CircuitBreaker | None, away: str | None) -> None:
         if breaker is None:
             return
         if away is None:

@@ -141,6 +141,8 @@ class Parts:
                 "kafka": self.breakers["kafka"],
                 "consul": self.breakers["consul"],
             },
+            # Events go to the outbox until the breaker is closed: who sees a healthy Kafka expects them there.
+            insistent={"kafka"},
         )
 
     async def _probe_database(self) -> None:

@@ -191,6 +191,12 @@ class CircuitBreaker:
         elif self._probes_tell:
             self._succeeded()
 
+    @property
+    def heeds_probes(self) -> bool:
+        """Whether a probe that succeeds now counts towards closing it."""
+        self._look()
+        return self._state is BreakerState.HALF_OPEN and self._probes_tell
+
     def snapshot(self) -> BreakerSnapshot:
         """Return the breaker as it is now."""
         self._look()

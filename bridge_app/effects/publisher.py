@@ -8,6 +8,7 @@ holds, and what comes now queues up behind. So per key nothing overtakes, whoeve
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -89,7 +90,7 @@ class Publisher(Service):
             self._sender.send,
             rate=settings.outbox_replay_rate,
             clock=clock,
-            replayed=metrics.outbox_replayed.inc,
+            replayed=self._count_replayed,
         )
         self._gate = asyncio.Lock()
         self._last_window: asyncio.Future[None] | None = None
@@ -97,6 +98,7 @@ class Publisher(Service):
         self._published = cache(metrics.published.labels)
         self._publish_duration = cache(metrics.publish_duration.labels)
         self._unanswered = 0
+        self._acknowledged = 0
         self._background: list[asyncio.Future[None]] = []
         metrics.outbox_pending.set_function(lambda: outbox.pending)
 
@@ -304,6 +306,7 @@ class Publisher(Service):
             except CircuitOpenError:
                 await asyncio.sleep(REFUSED_SECONDS)
                 continue
+            self._acknowledged = 0
             try:
                 await self._replay()
             except (TimeoutError, KafkaError, OSError) as error:
@@ -314,6 +317,19 @@ class Publisher(Service):
                 await asyncio.sleep(FAILED_SECONDS)
             else:
                 permit.success()
+                self._credit(self._acknowledged - 1)
+
+    def _count_replayed(self, count: int) -> None:
+        self._metrics.outbox_replayed.inc(count)
+        self._acknowledged += count
+
+    def _credit(self, successes: int) -> None:
+        """Let a breaker that is half-open know of further acknowledged records: each is a success."""
+        for _ in range(successes):
+            if self._breaker.snapshot().state is not BreakerState.HALF_OPEN:
+                return
+            with suppress(CircuitOpenError):
+                self._breaker.acquire().success()
 
     async def _replay(self) -> None:
         """Replay some windows; new events wait for what may be the last one."""

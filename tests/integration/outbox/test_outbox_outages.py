@@ -56,6 +56,25 @@ async def test_resilience_04_events_before_during_and_after_an_outage_arrive_in_
         assert numbers(events, key) == list(range(offset, 100, 3))
 
 
+@pytest.mark.parametrize("waiting", [0, 2, 30])
+async def test_resilience_04_once_kafka_is_healthy_and_nothing_waits_the_next_event_goes_straight_to_it(
+    outage: Outage, waiting: int
+) -> None:
+    await outage.kafka.start()
+    await outage.start()
+    await outage.kafka.stop()
+    await eventually(lambda: outage.logged("breaker_changed", state="open") != [], "the breaker opens")
+    await buffered(outage, waiting)
+    await outage.kafka.start()
+
+    async def is_over() -> bool:
+        checks = (await outage.health())["checks"]
+        return (checks["kafka"]["status"], checks["outbox"]["pending"]) == ("healthy", 0)
+
+    await eventually(is_over, "Kafka is healthy, the outbox empty", seconds=60)
+    assert (await outage.post(waiting)).is_published
+
+
 async def test_resilience_05_10000_events_are_replayed_within_2_s_of_the_first_successful_probe(
     outage: Outage,
 ) -> None:
