@@ -8,17 +8,45 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from .environment import HOST
+from .environment import HOST, Profile
 
 _HOOK = (
     '{"hook_type":"service_started","service_info":{"name":"shop","version":"1.0.0",'
     '"instance_id":"shop-1","startup_time_ms":2500}}'
 )
 
+#: Of `SHUTDOWN_GRACE_SECONDS`.
+DEFAULT_GRACE_SECONDS = 30.0
+
 
 def worker_command() -> list[str]:
     """The worker of this environment, by its absolute path: the virtual environment need not be active."""
     return [str(Path(sys.executable).parent / "faust"), "-A", "bridge_app", "worker"]
+
+
+def worker_environ(environ: Mapping[str, str], profile: Profile, number: int, workers: int) -> dict[str, str]:
+    """What tells one worker from the others: its port, its folder and its name, those of `environ` where it has some.
+
+    Several workers share neither: each gets a folder in the given one, and the given name with its number.
+    """
+    name = f"worker-{number}"
+    folder, instance = environ.get("BRIDGE_DATA_DIR"), environ.get("BRIDGE_INSTANCE_ID")
+    if workers > 1:
+        folder, instance = folder and str(Path(folder) / name), instance and f"{instance}-{number}"
+    return {
+        "BRIDGE_WEB_PORT": str(profile.web_port(number)),
+        "BRIDGE_DATA_DIR": folder or str(profile.folder / name),
+        "BRIDGE_INSTANCE_ID": instance or f"local-{number}",
+    }
+
+
+def worker_grace(environ: Mapping[str, str]) -> float:
+    """How many seconds a worker may take to end: somewhat longer than it takes for itself."""
+    try:
+        own = float(environ.get("SHUTDOWN_GRACE_SECONDS") or DEFAULT_GRACE_SECONDS)
+    except ValueError:  # the worker says so, and does not start
+        own = DEFAULT_GRACE_SECONDS
+    return own + 5.0
 
 
 def banner(addresses: Mapping[str, str], workers: int, file: str) -> list[str]:

@@ -40,10 +40,14 @@ def fingerprint(argv: Sequence[str]) -> str:
     return hashlib.sha256("\0".join(argv).encode()).hexdigest()[:16]
 
 
+#: How long a child may take to end before it is killed.
+GRACE_SECONDS = 20.0
+
+
 class Child:
     """A child in a session of its own, unless told otherwise: a Ctrl-C reaches only who started it."""
 
-    def __init__(self, pid_file: Path, *, stop_signal: int = signal.SIGTERM, grace: float = 20.0) -> None:
+    def __init__(self, pid_file: Path, *, stop_signal: int = signal.SIGTERM, grace: float = GRACE_SECONDS) -> None:
         self._pid_file = pid_file
         self._stop_signal = int(stop_signal)
         self._grace = grace

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from .bridge import banner, is_started, worker_command
+from .bridge import banner, is_started, worker_command, worker_environ, worker_grace
 from .child import Child, stop_recorded
 from .environment import Profile, write_addresses
 from .errors import PortTaken, Stopped, UsageError, WorkerRefused
@@ -144,20 +144,15 @@ class Supervisor:
 
     def _worker(self, number: int, workers: int, addresses: Mapping[str, str]) -> Worker:
         name = f"worker-{number}"
-        environ = {
-            **self._environ,
-            **addresses,
-            "BRIDGE_WEB_PORT": str(self._profile.web_port(number)),
-            "BRIDGE_DATA_DIR": str(self._profile.folder / name),
-            "BRIDGE_INSTANCE_ID": f"local-{number}",
-        }
+        own = worker_environ(self._environ, self._profile, number, workers)
         return Worker(
             name,
             self._command,
-            environ,
+            {**self._environ, **addresses, **own},
             cwd=PROJECT,
             pid_file=self._profile.run_folder / f"{name}.pid",
             refused=self._refused,
+            grace=worker_grace(self._environ),
             prefixed=workers > 1,
         )
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from .child import Child
+from .child import GRACE_SECONDS, Child
 from .errors import WorkerRefused
 from .terminal import say
 from .waiting import Backoff, wait_until
@@ -21,7 +21,8 @@ REFUSALS = (2, 3)
 class Worker:
     """Keeps one worker running from `start` to `stop`.
 
-    `refused` is called once, from the worker's own thread, when it ends with one of REFUSALS; it is not restarted then.
+    `grace` is how many seconds it may take to end. `refused` is called once, from the worker's own thread, when it ends
+    with one of REFUSALS; it is not restarted then.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Worker:
         cwd: Path,
         pid_file: Path,
         refused: Callable[[WorkerRefused], None],
+        grace: float = GRACE_SECONDS,
         prefixed: bool = False,
         backoff: Backoff | None = None,
     ) -> None:
@@ -40,7 +42,7 @@ class Worker:
         self._command = list(command)
         self._environ = dict(environ)
         self._cwd = cwd
-        self._child = Child(pid_file)
+        self._child = Child(pid_file, grace=grace)
         self._refused = refused
         self._prefixed = prefixed
         self._backoff = backoff or Backoff()
@@ -52,7 +54,7 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask it to end, SIGKILL it after 20 s; returns when it is gone."""
+        """Ask it to end, SIGKILL it when its grace is over; returns when it is gone."""
         self._stop.set()
         self._child.stop()
         self._thread.join()
