@@ -20,11 +20,13 @@ from faust.types.auth import CredentialsT
 from bridge_app.errors import SettingsError
 from bridge_app.kafka_connections import notice_resets
 from bridge_app.kafka_fetch_sessions import keep_sessions
+from bridge_app.kafka_metadata import space_metadata
 from bridge_app.settings import Settings
 
 C = TypeVar("C", AIOKafkaConsumer, AIOKafkaProducer)
 notice_resets()
 keep_sessions()
+space_metadata()
 
 #: What a broker, or the client, says of credentials that do not get in.
 REFUSALS = (
