@@ -13,6 +13,10 @@ from tests.lab.waiting import crowding, eventually
 pytestmark = pytest.mark.timeout(240)
 
 
+async def until_open(outage: Outage) -> None:
+    await eventually(lambda: outage.logged("breaker_changed", state="open") != [], "the breaker opens")
+
+
 async def is_replayed(outage: Outage) -> bool:
     return await outage.pending() == 0
 
@@ -30,7 +34,7 @@ async def test_resilience_03_few_hooks_wait_for_a_stopped_broker_then_all_are_bu
     waited = [answer.seconds for answer in answers if answer.seconds > 0.5]
     assert len(waited) <= 5
     assert max(waited, default=0.0) <= 2.1
-    await eventually(lambda: outage.logged("breaker_changed", state="open") != [], "the breaker opens")
+    await until_open(outage)
     fastest = min([(await outage.post(number)).seconds for number in range(20, 40)])
     assert fastest < 0.01
 
@@ -63,7 +67,7 @@ async def test_resilience_04_once_kafka_is_healthy_and_nothing_waits_the_next_ev
     await outage.kafka.start()
     await outage.start()
     await outage.kafka.stop()
-    await eventually(lambda: outage.logged("breaker_changed", state="open") != [], "the breaker opens")
+    await until_open(outage)
     await buffered(outage, waiting)
     await outage.kafka.start()
 
@@ -82,6 +86,7 @@ async def test_resilience_05_10000_events_are_replayed_within_2_s_of_the_first_s
     async with outage.kafka.proxy() as network:
         await outage.start(**outage.kafka.proxied_environ)
         await network.cut()
+        await until_open(outage)  # 10,000 hooks may be buffered before enough has failed
         await buffered(outage, 10_000)
 
         await network.heal()
