@@ -123,13 +123,7 @@ class DatabaseAdapter(Service):
             attempts=settings.kafka_max_retry_attempts,
             backoff_base=settings.kafka_retry_backoff_base,
         )
-        self._rebuilder = Rebuilder(
-            settings,
-            postgres,
-            clock,
-            pattern=subscription.pattern,
-            read=self._sorter.read,
-        )
+        self._rebuilder = Rebuilder(settings, postgres, clock, pattern=subscription.pattern, read=self._sorter.read)
         self._metrics.adapter_waiting.set_function(lambda: self.status is Status.WAITING)
 
     @property

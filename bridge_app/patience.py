@@ -2,6 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger(__name__)
 
 #: How long the end waits for each thing that needs Kafka while Kafka does not answer.
 AWAY_SECONDS = 0.5
@@ -9,6 +14,15 @@ AWAY_SECONDS = 0.5
 LOOK_SECONDS = 0.1
 #: How long what was given up may take to clean up.
 CANCEL_SECONDS = 0.5
+#: A group in the middle of a rebalance takes its time to let a member go.
+LEAVE_SECONDS = 10.0
+
+
+async def leave(consumer: Any, stopping: Awaitable[object], answers: Callable[[], bool]) -> None:
+    """Wait for `stopping`, which lets an AIOKafkaConsumer leave its group; disconnect it when nobody hears of that."""
+    if not await within(stopping, LEAVE_SECONDS, answers):
+        log.warning("group_left_unheard")
+        await consumer._client.close()
 
 
 async def within(work: Awaitable[object], seconds: float, answers: Callable[[], bool]) -> bool:

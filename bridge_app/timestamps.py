@@ -18,6 +18,8 @@ _MICROSECOND = timedelta(microseconds=1)
 
 #: The first microsecond after the year 9999, which is the last that can be written.
 END_US = 253_402_300_800_000_000
+#: Numbers from here on are milliseconds, below they are seconds (conventions §1).
+_FIRST_MILLISECONDS = 1e11
 
 RFC3339_HINT = "Expected an RFC 3339 time such as 2024-01-15T10:30:00.5Z"
 
@@ -64,6 +66,18 @@ def parse_us(text: str) -> int:
         return (moment.astimezone(UTC) - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError) as error:
         raise ValueError(RFC3339_HINT) from error
+
+
+def number_us(value: float) -> int:
+    """Read Unix seconds, or from 1e11 on milliseconds, as microseconds.
+
+    Raises:
+        ValueError: no number, or one that is after the year 9999, or as far before the epoch.
+    """
+    micros = value * (1e3 if abs(value) >= _FIRST_MILLISECONDS else 1e6)
+    if not abs(micros) <= END_US:  # the largest numbers become infinite
+        raise ValueError("no time")
+    return round(micros)
 
 
 def to_datetime(time_us: int) -> datetime:

@@ -22,7 +22,7 @@ from bridge_app.domain.database_adapter.sorting import Reading
 from bridge_app.effects.intake import Intake
 from bridge_app.events.record import Record
 from bridge_app.kafka_clients import client_options, started
-from bridge_app.patience import within
+from bridge_app.patience import leave
 from bridge_app.runtime.losses import Lost, lost_before
 from bridge_app.runtime.pacing import pace
 from bridge_app.runtime.slices import Slices
@@ -46,8 +46,6 @@ SESSION_MS = 15_000
 REBALANCE_MS = 30_000
 #: A member learns of a rebalance by its heartbeat.
 HEARTBEAT_MS = 1_000
-#: A group in the middle of a rebalance takes its time to let a member go.
-LEAVE_SECONDS = 10.0
 #: How long a hand-over may be held up by asking what was committed.
 ASK_MS = 5_000
 
@@ -179,9 +177,8 @@ class RecordSource(Service, ConsumerRebalanceListener):  # type: ignore[misc]  #
         consumer, self._consumer = self._consumer, None
         self.has_assignment = False
         self._intake.drop()
-        if consumer is not None and not await within(consumer.stop(), LEAVE_SECONDS, self._answers):
-            log.warning("adapter_left_unheard")
-            await consumer._client.close()
+        if consumer is not None:
+            await leave(consumer, consumer.stop(), self._answers)
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Called by aiokafka, which returns no records until the new assignment is there."""

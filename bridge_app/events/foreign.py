@@ -5,13 +5,14 @@ or trace gets them from its position, so every reader and every replay sees the 
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from bridge_app import ids
 from bridge_app.errors import PoisonRecord
 from bridge_app.events.envelope import VERSION, Event, Position
 from bridge_app.events.trace import is_trace_id, trace_id_of
-from bridge_app.timestamps import END_US, parse_us
+from bridge_app.timestamps import END_US, number_us, parse_us
 
 # fmt: off
 _ENVELOPE = frozenset({
@@ -25,8 +26,6 @@ _CLOUD_EVENT = frozenset({"id", "type", "time", "data", "specversion", "datacont
 
 #: The types of JSON's numbers; true and false are none.
 _NUMBERS = (int, float)
-#: A number is in seconds below it and in milliseconds from it on.
-_FIRST_MILLISECONDS = 1e11
 
 
 def read_foreign(value: Any, headers: Mapping[str, str], position: Position, key: bytes | None) -> Event:
@@ -126,14 +125,11 @@ def _take(fields: dict[str, Any], name: str, item: Any) -> None:
 def _time_us(given: Any, position: Position, metadata: dict[str, Any]) -> int:
     """Return microseconds since the epoch; a time that cannot be one is kept in the metadata."""
     time_us = None
-    if isinstance(given, str):
-        try:
+    with suppress(ValueError):
+        if isinstance(given, str):
             time_us = parse_us(given)
-        except ValueError:
-            time_us = None
-    elif type(given) in _NUMBERS:
-        micros = given * (1e3 if abs(given) >= _FIRST_MILLISECONDS else 1e6)
-        time_us = round(micros) if abs(micros) <= END_US else None  # the largest numbers become infinite
+        elif type(given) in _NUMBERS:
+            time_us = number_us(given)
     if time_us is not None and 0 <= time_us < END_US:
         return time_us
     if given is not None:

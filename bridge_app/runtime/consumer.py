@@ -20,7 +20,7 @@ from faust.types import TP
 
 from bridge_app.errors import Fenced
 from bridge_app.events.record import Record
-from bridge_app.patience import within
+from bridge_app.patience import leave, within
 from bridge_app.runtime.batches import BatchMessage, new_batch
 from bridge_app.runtime.books import Books
 from bridge_app.runtime.losses import lost_before
@@ -39,8 +39,6 @@ COMMIT_SECONDS = 10.0
 #: In a crash the consumer may have left the group already; nobody would answer, and the records come again anyway.
 CRASH_COMMIT_SECONDS = 1.0
 PARK_SECONDS = 5.0
-#: A group in the middle of a rebalance takes its time to let a member go.
-LEAVE_SECONDS = 10.0
 #: The longest wait for records while a lane holds partitions back.
 HELD_FETCH_SECONDS = 0.02
 #: The member id of a client that the group has forgotten.
@@ -78,10 +76,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def on_thread_stop(self) -> None:
         """Leave the group, within bounds: a broker that is away need not know."""
-        app = cast("BridgeApp", self.app)
-        if not await within(super().on_thread_stop(), LEAVE_SECONDS, app.kafka_answers):
-            self.log.warning("left without a word to the group: Kafka does not answer")
-            await self._ensure_consumer()._client.close()
+        await leave(self._consumer, super().on_thread_stop(), cast("BridgeApp", self.app).kafka_answers)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)

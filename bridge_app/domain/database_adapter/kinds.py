@@ -12,12 +12,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from bridge_app import ids
-from bridge_app.timestamps import parse_us, to_datetime
+from bridge_app.timestamps import number_us, parse_us, to_datetime
 
 #: How many texts a column keeps that holds a sample.
 SAMPLE = 100
-#: Numbers from here on are milliseconds, below they are seconds (conventions §1).
-FIRST_MILLISECONDS = 1e11
 
 
 class Kind(NamedTuple):
@@ -52,10 +50,10 @@ def integer(least: float = -math.inf, *, big: bool = False) -> Kind:
 def _moment(value: Any) -> datetime:
     if isinstance(value, str):
         return to_datetime(parse_us(value))
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("time")
     try:
-        return to_datetime(round(value * (1e3 if abs(value) >= FIRST_MILLISECONDS else 1e6)))
+        return to_datetime(number_us(value))
     except OverflowError as error:
         raise ValueError("time") from error
 

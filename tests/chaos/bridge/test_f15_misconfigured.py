@@ -1,6 +1,7 @@
 """F15: something is missing or wrong at the start: one line says what, and what can go on goes on (resilience §7)."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
@@ -19,6 +20,19 @@ async def refusal(worker: Worker) -> tuple[int, str]:
     code = await worker.exit_code()
     assert "Traceback" not in worker.log
     return code, worker.log.splitlines()[-1]
+
+
+async def mended(deployment: Deployment, **variables: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Let a worker with wrong variables take a hook, and one without them store it; return the health of the first and
+    its answer.
+    """
+    worker = deployment.worker("a").start(**variables)
+    health = await deployment.until_status(worker, "degraded")
+    accepted = await deployment.post(worker, HOOK)
+    assert await worker.terminate() == 0
+    worker.start()
+    await deployment.until_rows("event_type = 'service.lifecycle.started'", 1)
+    return health, accepted
 
 
 async def test_resilience_16_f15_a_bad_variable_is_one_line_with_its_name(deployment: Deployment) -> None:
@@ -79,12 +93,7 @@ async def test_resilience_16_f15_missing_topics_are_made_also_one_of_another_pro
 async def test_resilience_16_f15_topics_that_cannot_be_made_are_named_and_hooks_wait_for_them(
     deployment: Deployment,
 ) -> None:
-    worker = deployment.worker("a").start(KAFKA_REPLICATION_FACTOR="3")
-    health = await deployment.until_status(worker, "degraded")
-    accepted = await deployment.post(worker, HOOK)
-    assert await worker.terminate() == 0
-    worker.start()
-    await deployment.until_rows("event_type = 'service.lifecycle.started'", 1)
+    health, accepted = await mended(deployment, KAFKA_REPLICATION_FACTOR="3")
 
     assert "InvalidReplicationFactor" in health["checks"]["kafka"]["reason"]
     assert accepted["event_published"] is False
@@ -93,12 +102,7 @@ async def test_resilience_16_f15_topics_that_cannot_be_made_are_named_and_hooks_
 async def test_resilience_16_f15_a_wrong_password_is_named_and_hooks_wait_until_it_is_right(
     deployment: Deployment,
 ) -> None:
-    worker = deployment.worker("a").start(POSTGRES_PASSWORD="wrong")
-    health = await deployment.until_status(worker, "degraded")
-    accepted = await deployment.post(worker, HOOK)
-    assert await worker.terminate() == 0
-    worker.start()
-    await deployment.until_rows("event_type = 'service.lifecycle.started'", 1)
+    health, accepted = await mended(deployment, POSTGRES_PASSWORD="wrong")
 
     assert "password authentication failed" in health["checks"]["database"]["reason"]
     assert accepted["event_published"] is True
